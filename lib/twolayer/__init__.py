@@ -1,0 +1,1 @@
+"""How two-layer networks learn features by gradient descent."""

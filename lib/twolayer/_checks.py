@@ -1,0 +1,80 @@
+"""Checks of arguments: each raises before any work, naming argument, value and what is allowed."""
+
+import math
+import numbers
+
+import numpy as np
+import torch
+
+
+def positive_int(name, value):
+    """Return `value` as an int, or raise unless it is a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} must be a positive integer")
+    if value < 1:
+        raise ValueError(f"{name}={value!r} must be a positive integer")
+    return int(value)
+
+
+def real(name, value, *, minimum=-math.inf, strict=False):
+    """Return `value` as a float, or raise unless it is finite and at least `minimum`."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}={value!r} must be a real number")
+    if not math.isfinite(value) or value < minimum or (strict and value == minimum):
+        bound = "" if minimum == -math.inf else f" and {'>' if strict else '>='} {minimum:g}"
+        raise ValueError(f"{name}={value!r} must be finite{bound}")
+    return float(value)
+
+
+def real_array(name, value, *, minimum=-math.inf, strict=False):
+    """Return `value` as a float64 array, or raise unless every entry is finite and large enough."""
+    array = np.asarray(value)
+    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    array = array.astype(float)
+    bad = ~np.isfinite(array) | (array <= minimum if strict else array < minimum)
+    if bad.any():
+        bound = "" if minimum == -math.inf else f" and {'>' if strict else '>='} {minimum:g}"
+        raise ValueError(f"{name} must be finite{bound}, got {array[bad].flat[0]}")
+    return array
+
+
+def one_of(name, value, allowed):
+    """Return `value`, or raise unless it is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(repr, allowed))}")
+    return value
+
+
+def generator(rng):
+    """Return `rng`, or raise unless it is a numpy Generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise TypeError(
+            f"rng={rng!r} must be a numpy.random.Generator, see numpy.random.default_rng"
+        )
+    return rng
+
+
+def tensor(name, value, ndim, *, dtype=None, device=None):
+    """Return `value` as a finite torch tensor with `ndim` axes, or raise."""
+    out = torch.as_tensor(value)
+    if out.is_complex() or out.dtype == torch.bool:
+        raise TypeError(f"{name} must hold real numbers, got dtype {out.dtype}")
+    if dtype is not None or not out.is_floating_point():
+        out = out.to(dtype or torch.float64)
+    if device is not None:
+        out = out.to(device)
+    if out.ndim != ndim:
+        raise ValueError(f"{name} has shape {tuple(out.shape)}; it must have {ndim} axes")
+    if not torch.isfinite(out).all():
+        raise ValueError(f"{name} holds non-finite values; every entry must be finite")
+    return out
+
+
+def same_length(name_x, x, name_y, y):
+    """Raise unless `x` and `y` have the same, positive number of rows."""
+    if len(x) != len(y) or len(x) == 0:
+        raise ValueError(
+            f"{name_x} has {len(x)} rows and {name_y} has {len(y)}; "
+            "they must have the same number, at least one"
+        )

@@ -1,0 +1,224 @@
+"""The claim table: every quantitative sentence of a chapter as a row that the notebook checks.
+
+``python -m twolayer.claims book`` gathers the tables of all executed notebooks (`make scorecard`).
+"""
+
+import dataclasses
+import html
+import json
+import math
+import pathlib
+import sys
+
+import numpy as np
+
+from twolayer import _checks
+from twolayer.sweep import standard_error as _standard_error
+
+__all__ = ["MIME", "Claim", "Claims", "collect", "table"]
+
+MIME = "application/vnd.twolayer.claims+json"
+
+_HOLDS = {
+    "=": lambda measured, predicted, tolerance: abs(measured - predicted) <= tolerance,
+    "<=": lambda measured, predicted, tolerance: measured <= predicted + tolerance,
+    ">=": lambda measured, predicted, tolerance: measured >= predicted - tolerance,
+    "<": lambda measured, predicted, tolerance: measured < predicted - tolerance,
+    ">": lambda measured, predicted, tolerance: measured > predicted + tolerance,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One row: a claim in words, what was predicted and what was measured.
+
+    `relation` says how: ``=`` within the tolerance; ``<=`` and ``>=`` allow the tolerance beyond
+    the prediction; ``<`` and ``>`` ask for more than the tolerance as a margin.
+    """
+
+    claim: str
+    source: str
+    relation: str
+    predicted: float
+    measured: float
+    standard_error: float
+    tolerance: float
+    why: str
+
+    @property
+    def holds(self):
+        """Whether the measurement agrees; never for a number that is not finite."""
+        numbers = (self.measured, self.predicted, self.tolerance)
+        return all(map(math.isfinite, numbers)) and bool(_HOLDS[self.relation](*numbers))
+
+
+class Claims:
+    """The claim table of a chapter.
+
+    Examples
+    --------
+    >>> claims = Claims()
+    >>> claims.add(
+    ...     "the mean of a fair coin is 1/2",
+    ...     source="definition",
+    ...     predicted=0.5,
+    ...     measured=[0.4, 0.6],
+    ...     tolerance=0.3,
+    ...     why="3 standard errors",
+    ... )
+    >>> claims.rows[0].holds
+    True
+    """
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, claim, *, source, predicted, measured, tolerance, why, relation="="):
+        """Add a row.
+
+        Parameters
+        ----------
+        claim, source : str
+            The claim in words; the paper's theorem or figure, or "this chapter".
+        predicted : float
+        measured : float or array_like, shape (seeds,)
+            A vector gives its mean and its standard error; a number has none (nan).
+        tolerance : float
+            >= 0, in the units of the measurement.
+        why : str
+            Where the tolerance comes from.
+        relation : {"=", "<=", ">=", "<", ">"}
+            See `Claim`.
+
+        Raises
+        ------
+        ValueError
+            If the tolerance is negative, the relation unknown or a text empty.
+        """
+        for name, text in (("claim", claim), ("source", source), ("why", why)):
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"{name}={text!r} must be a text")
+        _checks.one_of("relation", relation, tuple(_HOLDS))
+        tolerance = _checks.real("tolerance", float(tolerance), minimum=0)
+        values = np.asarray(measured, dtype=float)
+        error = float(_standard_error(values)) if values.size > 1 else math.nan
+        self.rows.append(
+            Claim(
+                claim,
+                source,
+                relation,
+                float(predicted),
+                float(values.mean()),
+                error,
+                tolerance,
+                why,
+            )
+        )
+
+    def verify(self):
+        """Show the table, then raise AssertionError if a claim does not hold or there is none."""
+        from IPython.display import display
+
+        display(self)
+        if not self.rows:
+            raise AssertionError("the claim table is empty")
+        if failed := [row.claim for row in self.rows if not row.holds]:
+            raise AssertionError("does not hold: " + "; ".join(failed))
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        rows = [{**dataclasses.asdict(row), "holds": row.holds} for row in self.rows]
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in rows]  # nan in JSON
+        text = "\n".join(
+            f"[{'holds' if r['holds'] else 'FAILS'}] {r['claim']}: {_number(r['measured'])} "
+            f"± {_number(r['standard_error'])} {r['relation']} {_number(r['predicted'])}"
+            for r in rows
+        )
+        return {"text/plain": text, "text/html": table(rows), MIME: {"claims": rows}}
+
+
+def _number(value):
+    if value is None:
+        return "–"
+    return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
+
+
+def table(rows):
+    """The HTML table of rows as `collect` gives them.
+
+    Parameters
+    ----------
+    rows : list of dict
+
+    Returns
+    -------
+    str
+    """
+    head = ("claim", "source", "predicted", "measured ± s.e.", "tolerance", "holds")
+    body = []
+    for r in rows:
+        measured = f"{_number(r['measured'])} ± {_number(r['standard_error'])}"
+        cells = (
+            html.escape(r["claim"]),
+            html.escape(r["source"]),
+            f"{html.escape(r['relation'])}&nbsp;{_number(r['predicted'])}",
+            measured,
+            f"{_number(r['tolerance'])}: {html.escape(r['why'])}",
+            "yes" if r["holds"] else "<strong>no</strong>",
+        )
+        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    heads = "".join(f'<th scope="col">{h}</th>' for h in head)
+    return (
+        '<table class="claims"><thead><tr>' + heads + "</tr></thead><tbody>"
+        "" + "".join(body) + "</tbody></table>"
+    )
+
+
+def collect(book):
+    """Read the claim tables of the executed notebooks under a folder, without running them.
+
+    Parameters
+    ----------
+    book : path
+
+    Returns
+    -------
+    dict of str to list of dict
+        Chapter (path below `book`, without suffix) to its rows; an empty list where it has none.
+    """
+    book = pathlib.Path(book)
+    found = {}
+    for path in sorted(book.rglob("*.ipynb")):
+        if any(part.startswith((".", "_")) for part in path.relative_to(book).parts):
+            continue
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found[path.relative_to(book).with_suffix("").as_posix()] = [
+            row
+            for cell in cells
+            for output in cell.get("outputs", [])
+            for row in output.get("data", {}).get(MIME, {}).get("claims", [])
+        ]
+    return found
+
+
+_COLUMNS = ("claim", "source", "predicted", "measured", "standard_error", "tolerance", "holds")
+
+
+def main(book="book"):
+    """Print one tab-separated line a claim; 1 where one fails or a chapter has none, else 0."""
+    chapters = collect(book)
+    print("\t".join(("chapter", *(c.replace("_", " ") for c in _COLUMNS))))
+    for chapter, rows in chapters.items():
+        for row in rows:
+            values = (
+                "yes" if v is True else "no" if v is False else v for v in map(row.get, _COLUMNS)
+            )
+            cells = (" ".join(str("nan" if v is None else v).split()) for v in values)
+            print("\t".join((chapter, *cells)))
+    bad = [c for c, rows in chapters.items() if not rows or not all(r["holds"] for r in rows)]
+    for chapter in bad:
+        print(f"{chapter}: no claim table, or a claim does not hold", file=sys.stderr)
+    return int(bool(bad) or not chapters)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

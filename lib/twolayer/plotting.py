@@ -1,0 +1,177 @@
+"""One matplotlib style, and the few figure forms that recur in the book."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.collections import LineCollection
+from matplotlib.patches import Ellipse
+
+from twolayer import _checks
+from twolayer.theory import spike
+
+__all__ = ["COLORS", "particles", "spectrum", "theory_and_simulation", "use_style"]
+
+#: Colour-blind-safe colours (Okabe & Ito), dark enough on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def use_style():
+    """Set the book's matplotlib style: opaque white, thin axes, colour-blind-safe colours."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (6.8, 4.0),
+            "figure.dpi": 130,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "savefig.facecolor": "white",
+            "axes.prop_cycle": plt.cycler(color=COLORS),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "grid.linewidth": 0.6,
+            "axes.axisbelow": True,
+            "axes.linewidth": 0.8,
+            "font.size": 10.5,
+            "axes.titlesize": 11,
+            "legend.frameon": False,
+            "legend.fontsize": 9,
+            "lines.linewidth": 1.8,
+            "lines.markersize": 5,
+        }
+    )
+
+
+def theory_and_simulation(
+    ax, x_theory, theory, x=(), samples=(), *, label=None, color=None, marker="o", linestyle="-"
+):
+    """A theory line under simulation points with error bars of one standard error over seeds.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x_theory, theory : array_like, shape (k,)
+        The line; nan leaves a gap.
+    x : array_like, shape (p,)
+    samples : array_like, shape (p, seeds)
+        Simulated values.
+    label, color, marker, linestyle
+        As in matplotlib; one label for both.
+
+    Returns
+    -------
+    color
+        The colour used, for what else belongs to this curve.
+    """
+    (line,) = ax.plot(x_theory, theory, color=color, linestyle=linestyle, label=label, zorder=2)
+    if len(x):
+        samples = np.asarray(samples, dtype=float)
+        error = samples.std(1, ddof=1) / np.sqrt(samples.shape[1])
+        ax.errorbar(
+            x,
+            samples.mean(1),
+            error,
+            fmt=marker,
+            color=line.get_color(),
+            markeredgecolor="white",
+            markeredgewidth=0.6,
+            elinewidth=1.2,
+            capsize=2.5,
+            zorder=3,
+        )
+    return line.get_color()
+
+
+def spectrum(ax, values, width_ratio, strength=None, *, bins=60, color=COLORS[0]):
+    """A histogram of singular values with its Marchenko-Pastur bulk, and the predicted outlier.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    values : array_like, shape (k,)
+        Singular values of an (m, d) matrix.
+    width_ratio : float
+        m/d.
+    strength : float, optional
+        Strength of the spike: marks the outlier that `twolayer.theory.spike.outlier` predicts.
+    bins : int
+    color
+    """
+    values = _checks.real_array("values", values, minimum=0)
+    low, high = spike.bulk_edges(width_ratio)
+    ax.hist(values, bins, density=True, color=color, alpha=0.3, label="simulation")
+    grid = np.linspace(low + 1e-6, high, 400)
+    ax.plot(grid, spike.bulk_density(grid, width_ratio), color=color, label="Marchenko–Pastur")
+    if strength is not None and np.isfinite(place := spike.outlier(strength, width_ratio)):
+        top = ax.get_ylim()[1]
+        ax.annotate(
+            "outlier, predicted",
+            (place, 0.02 * top),
+            (place, 0.35 * top),
+            ha="center",
+            color=COLORS[1],
+            arrowprops={"arrowstyle": "->", "color": COLORS[1]},
+        )
+    ax.set(xlabel="singular value", ylabel="density")
+
+
+def particles(ax, W, a, plane, *, start=None, covariance=None, title=None):
+    """Neurons as particles: dots on a plane of input space, size by |readout|, colour by its sign.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    W : array_like, shape (m, d)
+        First layer.
+    a : array_like, shape (m,)
+        Readout.
+    plane : array_like, shape (2, d)
+        Two orthonormal directions: the axes of the picture.
+    start : array_like, shape (m, d), optional
+        An earlier first layer: a trail leads from it to each dot.
+    covariance : array_like, shape (2, 2), optional
+        Predicted covariance of the cloud, in the picture's units: drawn as the ellipse that holds
+        two standard deviations.
+    title : str, optional
+
+    Notes
+    -----
+    Coordinates are in units of 1/sqrt(d), the standard deviation of an initial weight.
+    """
+    W, plane = _checks.real_array("W", W), _checks.real_array("plane", plane)
+    a = _checks.real_array("a", a)
+    if plane.shape != (2, W.shape[1]) or not np.allclose(plane @ plane.T, np.eye(2), atol=1e-6):
+        raise ValueError(f"plane must hold 2 orthonormal rows of length {W.shape[1]}")
+    if a.shape != (len(W),):
+        raise ValueError(f"a has shape {a.shape}; W has {len(W)} rows (neurons)")
+    unit = np.sqrt(W.shape[1])
+    points = unit * W @ plane.T
+    colors = np.where(a > 0, COLORS[0], COLORS[1])
+    if start is not None:
+        origin = unit * np.asarray(start) @ plane.T
+        trails = np.stack([origin, points], axis=1)
+        ax.add_collection(LineCollection(trails, colors=colors, linewidths=0.5, alpha=0.22))
+    order = np.argsort(-abs(a))  # small dots on top
+    size = 4 + 46 * (abs(a) / max(abs(a).max(), 1e-300))
+    ax.scatter(
+        *points[order].T,
+        s=size[order],
+        c=colors[order],
+        alpha=0.8,
+        edgecolor="white",
+        linewidth=0.4,
+        zorder=3,
+    )
+    if covariance is not None:
+        variances, axes = np.linalg.eigh(np.asarray(covariance, dtype=float))
+        angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
+        height, width = 4 * np.sqrt(variances)
+        ax.add_patch(
+            Ellipse(
+                (0, 0), width, height, angle=angle, fill=False, ls=(0, (4, 3)), lw=1.4, zorder=4
+            )
+        )
+    ax.set_aspect("equal")
+    ax.grid(False)
+    for draw in (ax.axhline, ax.axvline):
+        draw(0, color="#cccccc", lw=0.7, zorder=0)
+    ax.set_title(title or "")

@@ -1,0 +1,175 @@
+"""A function over a grid of settings and several seeds: cached, resumable, in parallel."""
+
+import functools
+import hashlib
+import inspect
+import itertools
+import os
+import pathlib
+import types
+
+import joblib
+import numpy as np
+from tqdm import tqdm
+
+from twolayer import _checks
+
+__all__ = ["cache_folder", "library_hash", "standard_error", "sweep"]
+
+
+@functools.cache
+def library_hash():
+    """A short hash of the library's source: results of another version are not reused.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256()
+    for path in sorted(pathlib.Path(__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def cache_folder():
+    """Where results are kept: ``$TWOLAYER_CACHE``, or ``_build/sweep`` beside the book's config.
+
+    Outside the book's tree it is ``_build/sweep`` in the current folder.
+
+    Returns
+    -------
+    pathlib.Path
+    """
+    if folder := os.environ.get("TWOLAYER_CACHE"):
+        return pathlib.Path(folder)
+    here = pathlib.Path.cwd()
+    roots = (p for p in (here, *here.parents) if (p / "_config.yml").exists())
+    return next(roots, here) / "_build" / "sweep"
+
+
+def _identity(function, home=None, seen=frozenset()):
+    """What a function's result depends on besides its arguments, as a hash.
+
+    For a function written in a notebook or a script: its source and, in turn, the functions and
+    values that it takes from there. For one of another module: its name (the version of this
+    library is in the cache's folder).
+    """
+    function = inspect.unwrap(function)
+    home = home or function.__module__
+    if function.__module__ != home or home.split(".")[0] == "twolayer":
+        return f"{function.__module__}.{function.__qualname__}"
+    parts = [inspect.getsource(function)]
+    outside = inspect.getclosurevars(function)
+    for name, value in sorted({**outside.globals, **outside.nonlocals}.items()):
+        if isinstance(value, types.FunctionType):
+            if value not in seen and value is not function:
+                parts.append(_identity(value, home, seen | {function}))
+        elif not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+            parts.append(f"{name}={joblib.hash(value)}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _evaluate(identity, point, entropy, function):
+    rng = np.random.default_rng(np.random.SeedSequence(entropy))
+    return {key: np.asarray(value) for key, value in function(**point, rng=rng).items()}
+
+
+def sweep(function, grid, seeds=10, *, root=0, paired=False, cache=True, progress=True):
+    """Evaluate `function` at every point of a grid, for several seeds.
+
+    Parallel by joblib: one process unless the caller says otherwise, for instance with
+    ``joblib.parallel_config(backend="loky", n_jobs=2)`` or ``backend="dask"``. The numbers do
+    not depend on the backend, nor on what else is in the grid.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(**point, rng)`` -> dict of name to number or array of fixed shape. A plain
+        function, which takes its randomness from `rng` alone.
+    grid : dict
+        Name of an argument to the list of its values.
+    seeds : int
+        Number of seeds a point.
+    root : int
+        Root of all seeds, >= 0.
+    paired : bool
+        True gives each point the same seeds (common random numbers: differences between points
+        are sharper, but their errors are not independent).
+    cache : bool
+        Keep each finished evaluation on disk (`cache_folder`), as soon as it is finished: work
+        that was killed goes on from there. A damaged entry is computed again, with a warning.
+    progress : bool
+        Show a bar on stderr.
+
+    Returns
+    -------
+    dict of ndarray
+        Name to array of shape (sizes of the grid in order, seeds, shape of the value).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the grid is empty, or `seeds` or `root` out of range.
+
+    Examples
+    --------
+    >>> def mean(n, rng):
+    ...     return {"mean": rng.standard_normal(n).mean()}
+    >>> sweep(mean, {"n": [10, 1000]}, seeds=3, cache=False, progress=False)["mean"].shape
+    (2, 3)
+    """
+    seeds = _checks.positive_int("seeds", seeds)
+    if isinstance(root, bool) or not isinstance(root, int) or root < 0:
+        raise ValueError(f"root={root!r} must be an integer >= 0")
+    if not callable(function):
+        raise TypeError(f"function={function!r} must be callable")
+    if not grid or not all(len(values) for values in grid.values()):
+        raise ValueError(f"grid={grid!r} must name at least one argument, each with values")
+    points = [dict(zip(grid, v, strict=True)) for v in itertools.product(*grid.values())]
+
+    def entropy(point, seed):
+        words = [] if paired else [int(joblib.hash(point)[:16], 16)]
+        return [root, seed, *words]
+
+    evaluate, identity = _evaluate, None
+    if cache:
+        memory = joblib.Memory(cache_folder() / library_hash(), verbose=0)
+        evaluate = memory.cache(_evaluate, ignore=["function"])
+        identity = _identity(function)
+    jobs = [
+        joblib.delayed(evaluate)(identity, point, entropy(point, seed), function)
+        for point in points
+        for seed in range(seeds)
+    ]
+    name = getattr(function, "__name__", "sweep")
+    results = joblib.Parallel(return_as="generator")(jobs)
+    results = list(tqdm(results, name, total=len(jobs), disable=not progress))
+    shape = (*(len(values) for values in grid.values()), seeds)
+    return {
+        key: np.stack([r[key] for r in results]).reshape(*shape, *results[0][key].shape)
+        for key in results[0]
+    }
+
+
+def standard_error(values, axis=-1):
+    """Standard error of the mean over seeds: sample standard deviation / sqrt(seeds).
+
+    Parameters
+    ----------
+    values : array_like
+    axis : int
+        The axis of the seeds, of length >= 2.
+
+    Returns
+    -------
+    ndarray or float
+
+    Examples
+    --------
+    >>> standard_error([1.0, 3.0])
+    1.0
+    """
+    values = _checks.real_array("values", values)
+    if values.shape[axis] < 2:
+        raise ValueError(f"values has {values.shape[axis]} seeds along axis {axis}; it needs 2")
+    return (values.std(axis, ddof=1) / np.sqrt(values.shape[axis]))[()]

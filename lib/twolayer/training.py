@@ -1,0 +1,260 @@
+"""One gradient step on the first layer, and ridge regression of the readout."""
+
+import dataclasses
+import math
+import warnings
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from twolayer import _checks
+
+__all__ = ["RidgePath", "descent_direction", "fit_readout", "gradient_step", "ridge_path"]
+
+_BLOCK = 512  # rows of data per block: keeps the temporaries in cache, costs GEMM nothing
+
+
+@torch.no_grad()
+def descent_direction(network, x, y):
+    """H = -sqrt(m) grad_W L, the direction of the first step, for L = mean (y - f(x))^2 / 2.
+
+    One H serves every step size. Row j is a_j times the average of (y - f) sigma'(w_j.x + b_j) x.
+
+    Parameters
+    ----------
+    network : TwoLayer
+    x : array or tensor, shape (n, d)
+    y : array or tensor, shape (n,)
+
+    Returns
+    -------
+    tensor, shape (m, d)
+
+    Raises
+    ------
+    ValueError
+        If lengths or dimensions do not fit, or an entry is not finite.
+
+    Notes
+    -----
+    The cost is two matrix products of n m d multiply-adds, the rest is done in place on blocks
+    of rows. Source: Ba et al. 2022, equation for G_0, with the factor sqrt(m) taken in.
+
+    Examples
+    --------
+    >>> from twolayer.network import TwoLayer
+    >>> net = TwoLayer(np.zeros((1, 2)), [1.0], "identity")
+    >>> descent_direction(net, [[1.0, 2.0]], [3.0])
+    tensor([[3., 6.]], dtype=torch.float64)
+    """
+    x = network.inputs(x)
+    y = _checks.tensor("y", y, 1, dtype=x.dtype, device=x.device)
+    _checks.same_length("x", x, "y", y)
+    H = torch.zeros_like(network.W)
+    for xb, yb in zip(x.split(_BLOCK), y.split(_BLOCK), strict=True):
+        z = torch.addmm(network.b, xb, network.W.T)
+        residual = yb - network.activation(z) @ network.a / math.sqrt(network.m)
+        slope = network.activation.derivative(z).mul_(residual[:, None])
+        H.addmm_(slope.T, xb)
+    return H.mul_(network.a[:, None] / len(x))
+
+
+def gradient_step(network, x, y, eta):
+    """The network after one full-batch gradient step on its first layer.
+
+    W1 = W0 - eta sqrt(m) grad_W L with L = mean (y - f(x))^2 / 2; readout and biases stay.
+
+    Parameters
+    ----------
+    network : TwoLayer
+    x : array or tensor, shape (n, d)
+    y : array or tensor, shape (n,)
+    eta : float
+        Step size, finite.
+
+    Returns
+    -------
+    TwoLayer
+        A new network; the one given is left as it was.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, `eta` or an entry is not finite, or the step gives non-finite weights.
+
+    Examples
+    --------
+    >>> from twolayer.network import TwoLayer
+    >>> net = TwoLayer(np.zeros((1, 2)), [1.0], "identity")
+    >>> gradient_step(net, [[1.0, 2.0]], [3.0], eta=0.5).W.detach()
+    tensor([[1.5000, 3.0000]], dtype=torch.float64)
+    """
+    eta = _checks.real("eta", eta)
+    W = descent_direction(network, x, y).mul_(eta).add_(network.W.detach())
+    if not torch.isfinite(W).all():
+        raise ValueError(f"eta={eta} gives non-finite weights; take a smaller step or scale y")
+    return network.with_weights(W)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RidgePath:
+    """Readouts for many ridges.
+
+    Attributes
+    ----------
+    ridges : ndarray, shape (k,)
+    coefficients : tensor, shape (k, m)
+        A readout a ridge.
+    gcv : ndarray, shape (k,)
+        Generalised cross-validation score, n RSS / (n - dof)^2, in the units of y^2.
+    dof : ndarray, shape (k,)
+        Effective degrees of freedom, the trace of the smoother.
+    """
+
+    ridges: np.ndarray
+    coefficients: torch.Tensor
+    gcv: np.ndarray
+    dof: np.ndarray
+
+    @property
+    def best(self):
+        """Index of the ridge with the lowest GCV score."""
+        return int(np.argmin(self.gcv))
+
+
+@torch.no_grad()
+def ridge_path(features, y, ridges):
+    """Ridge readouts for a whole path of ridges from one eigendecomposition.
+
+    Each minimises |y - features a|^2 + ridge |a|^2 (a sum over samples, as in scikit-learn's
+    `Ridge` with ``fit_intercept=False``).
+
+    Parameters
+    ----------
+    features : array or tensor, shape (n, m)
+    y : array or tensor, shape (n,)
+    ridges : array_like, shape (k,)
+        Each > 0.
+
+    Returns
+    -------
+    RidgePath
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite or a ridge is not positive.
+
+    Notes
+    -----
+    The smaller of the two Gram matrices is decomposed: O(min(n, m)^3) once, then O(m min(n, m))
+    a ridge. GCV: Golub, Heath & Wahba 1979.
+
+    Examples
+    --------
+    >>> path = ridge_path([[1.0], [1.0]], [1.0, 3.0], [2.0])
+    >>> path.coefficients
+    tensor([[1.]], dtype=torch.float64)
+    """
+    features, y = _regression(features, y)
+    ridges = _checks.real_array("ridges", ridges, minimum=0, strict=True)
+    if ridges.ndim != 1 or ridges.size == 0:
+        raise ValueError(f"ridges has shape {ridges.shape}; it must be a non-empty vector")
+    n, m = features.shape
+    primal = m <= n
+    s, Q = torch.linalg.eigh(features.T @ features if primal else features @ features.T)
+    s = s.clamp(min=0)
+    kept = s > s.max() * len(s) * torch.finfo(s.dtype).eps
+    if primal:
+        c = Q.T @ (features.T @ y)
+        projected = torch.where(kept, c / s.clamp(min=torch.finfo(s.dtype).tiny).sqrt(), 0)
+        outside = (y @ y - projected @ projected).clamp(min=0)  # part of y no readout can reach
+    else:
+        projected = Q.T @ y
+        c, outside = projected, 0.0
+    lam = torch.as_tensor(ridges, dtype=s.dtype, device=s.device)[:, None]
+    coefficients = (c / (s + lam)) @ Q.T
+    if not primal:
+        coefficients = coefficients @ features
+    rss = outside + ((lam / (s + lam)) ** 2 * projected**2).sum(1)
+    dof = (s / (s + lam)).sum(1)
+    gcv = n * rss / (n - dof) ** 2
+    return RidgePath(ridges, coefficients, gcv.cpu().numpy(), dof.cpu().numpy())
+
+
+@torch.no_grad()
+def fit_readout(features, y, ridge=1.0):
+    """Fit the readout by ridge regression: minimise |y - features a|^2 + ridge |a|^2.
+
+    Parameters
+    ----------
+    features : array or tensor, shape (n, m)
+        Of `TwoLayer.features`, say.
+    y : array or tensor, shape (n,)
+    ridge : float, array_like or "gcv"
+        A number >= 0 gives one readout, by Cholesky of the smaller Gram matrix (0: the least
+        squares solution of least norm); a vector of numbers > 0 gives a readout for each, from
+        one eigendecomposition; ``"gcv"`` takes the best by generalised cross-validation of 41
+        ridges from 1e-6 to 1e2 of the features' mean squared norm per column.
+
+    Returns
+    -------
+    tensor, shape (m,), or (k, m) for a vector of k ridges
+        In the dtype of `features`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite, a ridge is negative, or so small that the
+        Gram matrix is not positive definite in this dtype.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the normal equations are left with a relative residual above the square root of the
+        dtype's precision: an ill-conditioned system, as float32 near interpolation gives.
+
+    Examples
+    --------
+    >>> fit_readout([[1.0], [1.0]], [1.0, 3.0], ridge=2.0)
+    tensor([1.], dtype=torch.float64)
+    """
+    features, y = _regression(features, y)
+    if isinstance(ridge, str):
+        _checks.one_of("ridge", ridge, ("gcv",))
+        scale = float(features.square().sum()) / min(features.shape)
+        path = ridge_path(features, y, (scale or 1.0) * np.logspace(-6, 2, 41))
+        return path.coefficients[path.best]
+    if np.ndim(ridge) > 0:
+        return ridge_path(features, y, ridge).coefficients
+    ridge = _checks.real("ridge", ridge, minimum=0)
+    if ridge == 0:
+        return torch.linalg.lstsq(features, y[:, None], driver="gelsd").solution[:, 0]
+    n, m = features.shape
+    primal = m <= n
+    gram = features.T @ features if primal else features @ features.T
+    gram.diagonal().add_(ridge)
+    chol, info = torch.linalg.cholesky_ex(gram)
+    if info:
+        raise ValueError(f"ridge={ridge} is too small for the rank of the features in {gram.dtype}")
+    right = features.T @ y if primal else y
+    a = torch.cholesky_solve(right[:, None], chol)[:, 0]
+    a = a if primal else features.T @ a
+    target = features.T @ y
+    residual = target - features.T @ (features @ a) - ridge * a
+    if residual.norm() > math.sqrt(torch.finfo(a.dtype).eps) * target.norm():
+        warnings.warn(
+            f"ridge={ridge}: the normal equations are solved to {residual.norm():.1e} only; "
+            "use float64 or a larger ridge",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return a
+
+
+def _regression(features, y):
+    features = _checks.tensor("features", features, 2)
+    y = _checks.tensor("y", y, 1, dtype=features.dtype, device=features.device)
+    _checks.same_length("features", features, "y", y)
+    return features, y
