@@ -5,6 +5,7 @@ executed twin (NAME.ipynb) of each chapter (NAME.md), without timestamps.
 """
 
 import argparse
+import base64
 import concurrent.futures
 import os
 import pathlib
@@ -19,6 +20,7 @@ from jupyter_cache.base import CacheBundleIn
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_parser.config.main import MdParserConfig
 
+COVER = "fig-particles"  # the figure that README and introduction show
 TIMEOUT = 600  # seconds a cell, as in _config.yml
 
 
@@ -60,6 +62,10 @@ def write_twin(path, executed):
         cell.outputs, cell.execution_count = outputs, source.execution_count
     for index, cell in enumerate(twin.cells):
         cell.id = f"cell-{index:03d}"
+        figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+        if figure == COVER:
+            image = next(o.data["image/png"] for o in cell.outputs if "data" in o)
+            (ROOT / "book" / "figures" / "cover.png").write_bytes(base64.b64decode(image))
     nbformat.write(twin, path.with_suffix(".ipynb"))
 
 
@@ -76,9 +82,8 @@ def main():
             executed[path] = cache.merge_match_into_notebook(notebook)[1]
         except KeyError:
             missing.append(path)
-    cores = os.cpu_count() or 1
-    workers = max(1, min(len(missing), cores))
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores // workers)))
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices here are small: threads cost more
+    workers = max(1, min(len(missing), os.cpu_count() or 1))
     failed = False
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         for path, (notebook, result) in zip(missing, pool.map(execute, missing), strict=True):

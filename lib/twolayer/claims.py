@@ -58,14 +58,7 @@ class Claims:
     Examples
     --------
     >>> claims = Claims()
-    >>> claims.add(
-    ...     "the mean of a fair coin is 1/2",
-    ...     source="definition",
-    ...     predicted=0.5,
-    ...     measured=[0.4, 0.6],
-    ...     tolerance=0.3,
-    ...     why="3 standard errors",
-    ... )
+    >>> claims.add("the mean of a fair coin is 1/2", "definition", 0.5, [0.4, 0.6])
     >>> claims.rows[0].holds
     True
     """
@@ -73,8 +66,8 @@ class Claims:
     def __init__(self):
         self.rows = []
 
-    def add(self, claim, *, source, predicted, measured, tolerance, why, relation="="):
-        """Add a row.
+    def add(self, claim, source, predicted, measured, *, relation="=", slack=0.0, why=""):
+        """Add a row, with the tolerance 3 standard errors over seeds + `slack`.
 
         Parameters
         ----------
@@ -82,38 +75,32 @@ class Claims:
             The claim in words; the paper's theorem or figure, or "this chapter".
         predicted : float
         measured : float or array_like, shape (seeds,)
-            A vector gives its mean and its standard error; a number has none (nan).
-        tolerance : float
-            >= 0, in the units of the measurement.
-        why : str
-            Where the tolerance comes from.
+            A vector gives its mean and its standard error; a number has none.
         relation : {"=", "<=", ">=", "<", ">"}
             See `Claim`.
+        slack : float
+            >= 0: what finite sizes may add, in the units of the measurement.
+        why : str
+            Where the slack comes from; needed when there is one.
 
         Raises
         ------
         ValueError
-            If the tolerance is negative, the relation unknown or a text empty.
+            If a text is empty, the relation unknown or the slack negative.
         """
+        slack = _checks.real("slack", float(slack), minimum=0)
+        why = " + ".join(filter(None, ["3 s.e." if np.size(measured) > 1 else "", why]))
         for name, text in (("claim", claim), ("source", source), ("why", why)):
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"{name}={text!r} must be a text")
+        if slack and why == "3 s.e.":
+            raise ValueError(f"why={why!r} must say where slack={slack} comes from")
         _checks.one_of("relation", relation, tuple(_HOLDS))
-        tolerance = _checks.real("tolerance", float(tolerance), minimum=0)
-        values = np.asarray(measured, dtype=float)
+        values = _checks.real_array("measured", np.atleast_1d(measured))
         error = float(_standard_error(values)) if values.size > 1 else math.nan
-        self.rows.append(
-            Claim(
-                claim,
-                source,
-                relation,
-                float(predicted),
-                float(values.mean()),
-                error,
-                tolerance,
-                why,
-            )
-        )
+        tolerance = slack + (3 * error if values.size > 1 else 0.0)
+        numbers = (float(predicted), float(values.mean()), error, tolerance)
+        self.rows.append(Claim(claim, source, relation, *numbers, why))
 
     def verify(self):
         """Show the table, then raise AssertionError if a claim does not hold or there is none."""

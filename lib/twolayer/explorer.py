@@ -129,6 +129,7 @@ def explore(parameter, values, panels, *, label, description):
     )
     slider = alt.param(name=parameter, value=float(values[len(values) // 2]), bind=binding)
     chart = alt.hconcat(*(build(parameter, slider) for build in panels)).add_params(slider)
+    chart = chart.resolve_scale(color="independent")
     chart = chart.properties(description=description, background="white")
     return Explorer(chart.configure_axis(gridColor="#e6e6e6"))
 

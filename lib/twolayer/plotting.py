@@ -8,7 +8,7 @@ from matplotlib.patches import Ellipse
 from twolayer import _checks
 from twolayer.theory import spike
 
-__all__ = ["COLORS", "particles", "spectrum", "theory_and_simulation", "use_style"]
+__all__ = ["COLORS", "levels", "particles", "spectrum", "theory_and_simulation", "use_style"]
 
 #: Colour-blind-safe colours (Okabe & Ito), dark enough on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -62,7 +62,8 @@ def theory_and_simulation(
     color
         The colour used, for what else belongs to this curve.
     """
-    (line,) = ax.plot(x_theory, theory, color=color, linestyle=linestyle, label=label, zorder=2)
+    line_label = None if len(x) else label
+    (line,) = ax.plot(x_theory, theory, color=color, ls=linestyle, label=line_label, zorder=2)
     if len(x):
         samples = np.asarray(samples, dtype=float)
         error = samples.std(1, ddof=1) / np.sqrt(samples.shape[1])
@@ -77,8 +78,25 @@ def theory_and_simulation(
             elinewidth=1.2,
             capsize=2.5,
             zorder=3,
+            label=label,
         )
     return line.get_color()
+
+
+def levels(ax, values):
+    """Reference levels: dashed horizontal lines with their names at the right edge.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    values : dict of str to float
+        Name to height, in data units.
+    """
+    for name, value in values.items():
+        ax.axhline(value, color="#8a8a8a", lw=1, ls=(0, (5, 3)), zorder=1)
+        place = {"xy": (1, value), "xycoords": ax.get_yaxis_transform(), "ha": "right"}
+        offset = {"xytext": (-3, 3), "textcoords": "offset points"}
+        ax.annotate(name, **place, **offset, fontsize=9, color="#444444")
 
 
 def spectrum(ax, values, width_ratio, strength=None, *, bins=60, color=COLORS[0]):
