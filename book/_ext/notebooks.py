@@ -8,15 +8,14 @@ import argparse
 import base64
 import concurrent.futures
 import os
-import pathlib
 import sys
 
 import jupytext
 import nbformat
 from book_machinery import ROOT, execution_cache
 from jupyter_cache import get_cache
-from jupyter_cache.executors.utils import single_nb_execution
 from jupyter_cache.base import CacheBundleIn
+from jupyter_cache.executors.utils import single_nb_execution
 from myst_nb.core.read import read_myst_markdown_notebook
 from myst_parser.config.main import MdParserConfig
 
@@ -64,7 +63,7 @@ def write_twin(path, executed):
         cell.id = f"cell-{index:03d}"
         figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
         if figure == COVER:
-            image = next(o.data["image/png"] for o in cell.outputs if "data" in o)
+            image = next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
             (ROOT / "book" / "figures" / "cover.png").write_bytes(base64.b64decode(image))
     nbformat.write(twin, path.with_suffix(".ipynb"))
 

@@ -40,11 +40,12 @@ def arc_cosine(x, z=None):
     Returns
     -------
     ndarray, shape (n, n'), or float
-        In the units of |x| |z| / d.
+        In the units of ``|x| |z| / d``.
 
     Notes
     -----
-    Cho & Saul 2009, the kernel of degree 1: |x||z| (sin t + (pi - t) cos t) / (2 pi d).
+    Cho & Saul 2009, the kernel of degree 1,
+    ``|x| |z| (sin t + (pi - t) cos t) / (2 pi d)`` at the angle t.
 
     Examples
     --------

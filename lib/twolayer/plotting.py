@@ -133,7 +133,7 @@ def spectrum(ax, values, width_ratio, strength=None, *, bins=60, color=COLORS[0]
 
 
 def particles(ax, W, a, plane, *, start=None, covariance=None, title=None):
-    """Neurons as particles: dots on a plane of input space, size by |readout|, colour by its sign.
+    """Neurons as particles: dots on a plane, sized and coloured by the readout.
 
     Parameters
     ----------

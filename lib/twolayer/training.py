@@ -17,7 +17,7 @@ _BLOCK = 512  # rows of data per block: keeps the temporaries in cache, costs GE
 
 @torch.no_grad()
 def descent_direction(network, x, y):
-    """H = -sqrt(m) grad_W L, the direction of the first step, for L = mean (y - f(x))^2 / 2.
+    """The direction of the first step, H = -sqrt(m) grad L in W, for L = mean (y - f(x))^2 / 2.
 
     One H serves every step size. Row j is a_j times the average of (y - f) sigma'(w_j.x + b_j) x.
 
@@ -63,7 +63,7 @@ def descent_direction(network, x, y):
 def gradient_step(network, x, y, eta):
     """The network after one full-batch gradient step on its first layer.
 
-    W1 = W0 - eta sqrt(m) grad_W L with L = mean (y - f(x))^2 / 2; readout and biases stay.
+    W1 = W0 - eta sqrt(m) grad L with L = mean (y - f(x))^2 / 2; readout and biases stay.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ class RidgePath:
 def ridge_path(features, y, ridges):
     """Ridge readouts for a whole path of ridges from one eigendecomposition.
 
-    Each minimises |y - features a|^2 + ridge |a|^2 (a sum over samples, as in scikit-learn's
+    Each minimises ``|y - features a|^2 + ridge |a|^2`` (a sum over samples, as in scikit-learn's
     `Ridge` with ``fit_intercept=False``).
 
     Parameters
@@ -185,7 +185,7 @@ def ridge_path(features, y, ridges):
 
 @torch.no_grad()
 def fit_readout(features, y, ridge=1.0):
-    """Fit the readout by ridge regression: minimise |y - features a|^2 + ridge |a|^2.
+    """Fit the readout by ridge regression: minimise ``|y - features a|^2 + ridge |a|^2``.
 
     Parameters
     ----------

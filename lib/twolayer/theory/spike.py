@@ -66,7 +66,7 @@ def threshold(width_ratio):
 
 
 def bulk_edges(width_ratio):
-    """Least and largest singular value of the bulk, |1 - sqrt(m/d)| and 1 + sqrt(m/d).
+    """Least and largest singular value of the bulk, ``|1 - sqrt(m/d)|`` and ``1 + sqrt(m/d)``.
 
     Parameters
     ----------
@@ -271,16 +271,16 @@ class FirstStep:
 
     @property
     def gradient_norm(self):
-        """|g| for g = X'y/n0: sqrt(theta1^2 + E[y^2]/alpha0)."""
+        """Norm of g = X'y/n0: sqrt(theta1^2 + E[y^2]/alpha0)."""
         return math.sqrt(self.linear_part**2 + self.label_power / self.alpha0)
 
     @property
     def alignment(self):
-        """Squared cosine of g with the target's direction: theta1^2 / |g|^2."""
+        """Squared cosine of g with the target's direction: ``theta1^2 / |g|^2``."""
         return self.linear_part**2 / self.gradient_norm**2
 
     def strength(self, eta):
-        """Spike strength s = eta |mu1| |g| of a step of size `eta`."""
+        """Spike strength ``s = eta |mu1| |g|`` of a step of size `eta`."""
         return abs(self.slope) * self.gradient_norm * _checks.real_array("eta", eta, minimum=0)[()]
 
     def step_size(self, strength):
