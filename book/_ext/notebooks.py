@@ -63,7 +63,8 @@ def write_twin(path, executed):
         cell.id = f"cell-{index:03d}"
         figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
         if figure == COVER:
-            image = next(o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+            images = [o.data.get("image/png") for o in cell.outputs if "data" in o]
+            image = next(filter(None, images))
             (ROOT / "book" / "figures" / "cover.png").write_bytes(base64.b64decode(image))
     nbformat.write(twin, path.with_suffix(".ipynb"))
 

@@ -57,7 +57,7 @@ def generator(rng):
 
 def tensor(name, value, ndim, *, dtype=None, device=None):
     """Return `value` as a finite torch tensor with `ndim` axes, or raise."""
-    out = torch.as_tensor(value)
+    out = value if isinstance(value, torch.Tensor) else torch.as_tensor(np.asarray(value))
     if out.is_complex() or out.dtype == torch.bool:
         raise TypeError(f"{name} must hold real numbers, got dtype {out.dtype}")
     if dtype is not None or not out.is_floating_point():

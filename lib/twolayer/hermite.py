@@ -128,8 +128,8 @@ def coefficients(f, degree, kinks=(), n_nodes=80):
 
     Examples
     --------
-    >>> coefficients(lambda z: z**3, 3).round(10) + 0.0  # 3 He_1 + He_3
-    array([0.       , 3.       , 0.       , 2.4494897])
+    >>> coefficients(lambda z: z**3, 3).round(6) + 0.0  # 3 He_1 + He_3
+    array([0.     , 3.     , 0.     , 2.44949])
     """
     z, w = nodes(tuple(kinks) or tuple(getattr(f, "kinks", ())), n_nodes)
     basis = np.stack([he(k, z) / math.sqrt(math.factorial(k)) for k in range(degree + 1)])

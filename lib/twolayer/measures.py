@@ -91,8 +91,8 @@ def squared_overlap(u, v):
 
     Examples
     --------
-    >>> squared_overlap([1.0, 0.0], [1.0, 1.0])
-    0.5000000000000001
+    >>> round(squared_overlap([1.0, 0.0], [1.0, 1.0]), 12)
+    0.5
     """
     u, v = _vector("u", u), _vector("v", v)
     if len(u) != len(v):

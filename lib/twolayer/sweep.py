@@ -7,6 +7,7 @@ import itertools
 import os
 import pathlib
 import types
+import warnings
 
 import joblib
 import numpy as np
@@ -67,6 +68,12 @@ def _identity(function, home=None, seen=frozenset()):
         elif not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
             parts.append(f"{name}={joblib.hash(value)}")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _warn(message):
+    """Stands in for joblib's own message on a log."""
+    last = message.strip().splitlines()[-1]
+    warnings.warn(f"a cached result could not be read and is computed again: {last}", stacklevel=2)
 
 
 def _evaluate(identity, point, entropy, function):
@@ -135,6 +142,7 @@ def sweep(function, grid, seeds=10, *, root=0, paired=False, cache=True, progres
     if cache:
         memory = joblib.Memory(cache_folder() / library_hash(), verbose=0)
         evaluate = memory.cache(_evaluate, ignore=["function"])
+        evaluate.warn = _warn
         identity = _identity(function)
     jobs = [
         joblib.delayed(evaluate)(identity, point, entropy(point, seed), function)
@@ -166,7 +174,7 @@ def standard_error(values, axis=-1):
 
     Examples
     --------
-    >>> standard_error([1.0, 3.0])
+    >>> float(standard_error([1.0, 3.0]))
     1.0
     """
     values = _checks.real_array("values", values)

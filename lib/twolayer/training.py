@@ -146,6 +146,11 @@ def ridge_path(features, y, ridges):
     ValueError
         If shapes do not fit, an entry is not finite or a ridge is not positive.
 
+    Warns
+    -----
+    ConvergenceWarning
+        As in `fit_readout`, for the smallest ridge.
+
     Notes
     -----
     The smaller of the two Gram matrices is decomposed: O(min(n, m)^3) once, then O(m min(n, m))
@@ -161,6 +166,13 @@ def ridge_path(features, y, ridges):
     ridges = _checks.real_array("ridges", ridges, minimum=0, strict=True)
     if ridges.ndim != 1 or ridges.size == 0:
         raise ValueError(f"ridges has shape {ridges.shape}; it must be a non-empty vector")
+    path, (smallest, largest) = _ridge_path(features, y, ridges)
+    _warn_if_rough(largest, smallest + ridges.min(), features.dtype)
+    return path
+
+
+def _ridge_path(features, y, ridges):
+    """The path, and the extreme eigenvalues of the Gram matrix."""
     n, m = features.shape
     primal = m <= n
     s, Q = torch.linalg.eigh(features.T @ features if primal else features @ features.T)
@@ -180,7 +192,8 @@ def ridge_path(features, y, ridges):
     rss = outside + ((lam / (s + lam)) ** 2 * projected**2).sum(1)
     dof = (s / (s + lam)).sum(1)
     gcv = n * rss / (n - dof) ** 2
-    return RidgePath(ridges, coefficients, gcv.cpu().numpy(), dof.cpu().numpy())
+    path = RidgePath(ridges, coefficients, gcv.cpu().numpy(), dof.cpu().numpy())
+    return path, (float(s[0]), float(s[-1]))
 
 
 @torch.no_grad()
@@ -212,8 +225,8 @@ def fit_readout(features, y, ridge=1.0):
     Warns
     -----
     ConvergenceWarning
-        If the normal equations are left with a relative residual above the square root of the
-        dtype's precision: an ill-conditioned system, as float32 near interpolation gives.
+        If the system is so ill-conditioned for this dtype that rounding errors may reach a
+        hundredth of the solution, as in float32 near interpolation.
 
     Examples
     --------
@@ -224,7 +237,9 @@ def fit_readout(features, y, ridge=1.0):
     if isinstance(ridge, str):
         _checks.one_of("ridge", ridge, ("gcv",))
         scale = float(features.square().sum()) / min(features.shape)
-        path = ridge_path(features, y, (scale or 1.0) * np.logspace(-6, 2, 41))
+        ridges = (scale or 1.0) * np.logspace(-6, 2, 41)
+        path, (smallest, largest) = _ridge_path(features, y, ridges)
+        _warn_if_rough(largest, smallest + ridges[path.best], features.dtype)
         return path.coefficients[path.best]
     if np.ndim(ridge) > 0:
         return ridge_path(features, y, ridge).coefficients
@@ -238,19 +253,22 @@ def fit_readout(features, y, ridge=1.0):
     chol, info = torch.linalg.cholesky_ex(gram)
     if info:
         raise ValueError(f"ridge={ridge} is too small for the rank of the features in {gram.dtype}")
+    pivots = chol.diagonal() ** 2  # their extremes bound the extreme eigenvalues from inside
+    _warn_if_rough(float(pivots.max()), float(pivots.min()), chol.dtype)
     right = features.T @ y if primal else y
     a = torch.cholesky_solve(right[:, None], chol)[:, 0]
-    a = a if primal else features.T @ a
-    target = features.T @ y
-    residual = target - features.T @ (features @ a) - ridge * a
-    if residual.norm() > math.sqrt(torch.finfo(a.dtype).eps) * target.norm():
+    return a if primal else features.T @ a
+
+
+def _warn_if_rough(largest, smallest, dtype):
+    """Warn where rounding errors may reach a hundredth of the solution."""
+    if torch.finfo(dtype).eps * largest > 1e-2 * smallest:
         warnings.warn(
-            f"ridge={ridge}: the normal equations are solved to {residual.norm():.1e} only; "
-            "use float64 or a larger ridge",
+            f"the ridge system is ill-conditioned for {dtype}: its eigenvalues span a factor "
+            f"{largest / max(smallest, 1e-300):.0e}; use float64 or a larger ridge",
             ConvergenceWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    return a
 
 
 def _regression(features, y):

@@ -172,11 +172,28 @@ def overlap(strength, width_ratio):
 def neuron_overlap(strength, width_ratio):
     """Squared overlap of the outlier's neuron-side singular vector with u (the readout a).
 
-    1 - c (1 + s^2) / (s^2 (s^2 + c)) with c = m/d; arguments and result as in `overlap`.
+    1 - c (1 + s^2) / (s^2 (s^2 + c)) with c = m/d.
+
+    Parameters
+    ----------
+    strength : array_like
+        s >= 0.
+    width_ratio : array_like
+        m/d > 0, broadcast against `strength`.
+
+    Returns
+    -------
+    ndarray or float
+        In [0, 1); 0 at or below the threshold.
+
+    Raises
+    ------
+    ValueError
+        If an entry is negative (or zero, for `width_ratio`) or not finite.
 
     Examples
     --------
-    >>> neuron_overlap(2.0, 1.0)
+    >>> float(neuron_overlap(2.0, 1.0))
     0.75
     """
     s, c = _arguments(strength, width_ratio)

@@ -1,0 +1,59 @@
+import pathlib
+
+import altair as alt
+import numpy as np
+import pytest
+from twolayer.explorer import Layer, explore, panel
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def chart(**change):
+    t = np.array([0.0, 0.5, 1.0])
+    moving = Layer("rule", "now", {"t": t, "x": t})
+    still = Layer("line", "law", {"x": t, "y": [1.0, np.nan, 3.0]})
+    arguments = {"parameter": "t", "values": t, "panels": [panel("x", "y", [still, moving])]}
+    return explore(**{**arguments, **change}, label="t ", description="what is seen")
+
+
+def test_html_is_the_same_on_every_run():
+    pages = [chart()._repr_mimebundle_()["text/html"] for _ in range(2)]
+    ids = [page.split('id="')[1].split('"')[0] for page in pages]
+    assert ids[0] == ids[1]
+    assert ids[0].startswith("altair-viz-")
+
+
+def test_slider_and_layers():
+    spec = chart().chart.to_dict()
+    (slider,) = [p for p in spec["params"] if "bind" in p]
+    assert slider["bind"] == {"input": "range", "min": 0.0, "max": 1.0, "step": 0.5, "name": "t "}
+    still, moving = spec["hconcat"][0]["layer"]
+    assert any("filter" in t for t in moving["transform"])
+    assert not any("filter" in t for t in still["transform"])
+    assert spec["description"] == "what is seen"
+
+
+def test_nan_is_left_out():
+    spec = chart().chart.to_dict()
+    still = spec["hconcat"][0]["layer"][0]
+    data = still["data"].get("values") or spec["datasets"][still["data"]["name"]]
+    assert len(data) == 2
+
+
+def test_vendored_bundles_are_the_versions_that_altair_asks_for():
+    text = (ROOT / "book/_static/vega/versions.js").read_text()
+    for name, version in [
+        ("vega", alt.VEGA_VERSION),
+        ("vegalite", alt.VEGALITE_VERSION),
+        ("vegaembed", alt.VEGAEMBED_VERSION),
+    ]:
+        assert f'{name}_version: "{version}"' in text
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="mark='pie' is unknown"):
+        Layer("pie", "a", {"x": [1.0]})
+    with pytest.raises(ValueError, match="must have one length"):
+        Layer("line", "a", {"x": [1.0], "y": [1.0, 2.0]})
+    with pytest.raises(ValueError, match="even steps"):
+        chart(values=[0.0, 1.0, 3.0])

@@ -1,0 +1,56 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from twolayer import plotting
+
+
+@pytest.fixture
+def ax():
+    plotting.use_style()
+    fig, ax = plt.subplots()
+    yield ax
+    fig.canvas.draw()
+    plt.close(fig)
+
+
+def test_theory_and_simulation_draws_mean_and_standard_error(ax, rng):
+    samples = rng.standard_normal((3, 8))
+    color = plotting.theory_and_simulation(ax, [0, 1], [0, 1], [0, 1, 2], samples, label="law")
+    container = ax.containers[0]
+    np.testing.assert_allclose(container.lines[0].get_ydata(), samples.mean(1))
+    low, high = (bar.get_ydata() for bar in container.lines[1])
+    np.testing.assert_allclose((high - low) / 2, samples.std(1, ddof=1) / np.sqrt(8))
+    assert ax.lines[0].get_color() == color
+    assert ax.get_legend_handles_labels()[1] == ["law"]
+
+
+def test_spectrum_marks_the_outlier_only_above_the_threshold(ax, rng):
+    values = np.linalg.svd(rng.standard_normal((40, 40)) / 40**0.5, compute_uv=False)
+    plotting.spectrum(ax, values, 1.0, strength=0.5)
+    assert not ax.texts
+    plotting.spectrum(ax, values, 1.0, strength=2.0)
+    assert ax.texts[0].xy[0] == pytest.approx(2.5)
+
+
+def test_particles_shows_every_neuron_in_units_of_an_initial_weight(ax, rng):
+    W, a = rng.standard_normal((30, 9)) / 3, rng.standard_normal(30)
+    plotting.particles(ax, W, a, np.eye(9)[:2], start=0 * W, covariance=np.diag([4.0, 1.0]))
+    dots = ax.collections[-1]
+    order = np.argsort(-abs(a))
+    np.testing.assert_allclose(dots.get_offsets(), 3 * W[order, :2])
+    assert np.all(np.diff(dots.get_sizes()) <= 0)
+    ellipse = ax.patches[0]
+    assert (ellipse.width, ellipse.height) == pytest.approx((8, 4))
+    assert abs(ellipse.angle) % 180 == pytest.approx(0)
+
+
+def test_levels(ax):
+    plotting.levels(ax, {"bound": 0.3, "floor": 0.1})
+    assert [t.get_text() for t in ax.texts] == ["bound", "floor"]
+
+
+def test_bad_input(ax):
+    with pytest.raises(ValueError, match="2 orthonormal rows of length 3"):
+        plotting.particles(ax, np.ones((4, 3)), np.ones(4), np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"a has shape \(3,\); W has 4 rows"):
+        plotting.particles(ax, np.ones((4, 3)), np.ones(3), np.eye(3)[:2])
