@@ -74,8 +74,9 @@ class Claims:
         claim, source : str
             The claim in words; the paper's theorem or figure, or "this chapter".
         predicted : float
-        measured : float or array_like, shape (seeds,)
-            A vector gives its mean and its standard error; a number has none.
+        measured : float or array_like
+            An array over seeds (all entries count) gives its mean and its standard error; a number
+            has none.
         relation : {"=", "<=", ">=", "<", ">"}
             See `Claim`.
         slack : float
@@ -89,14 +90,14 @@ class Claims:
             If a text is empty, the relation unknown or the slack negative.
         """
         slack = _checks.real("slack", float(slack), minimum=0)
-        why = " + ".join(filter(None, ["3 s.e." if np.size(measured) > 1 else "", why]))
-        for name, text in (("claim", claim), ("source", source), ("why", why)):
+        for name, text in (("claim", claim), ("source", source)):
             if not isinstance(text, str) or not text.strip():
                 raise ValueError(f"{name}={text!r} must be a text")
-        if slack and why == "3 s.e.":
+        if slack and not why.strip():
             raise ValueError(f"why={why!r} must say where slack={slack} comes from")
+        why = " + ".join(filter(None, ["3 s.e." if np.size(measured) > 1 else "", why])) or "exact"
         _checks.one_of("relation", relation, tuple(_HOLDS))
-        values = _checks.real_array("measured", np.atleast_1d(measured))
+        values = _checks.real_array("measured", measured).ravel()
         error = float(_standard_error(values)) if values.size > 1 else math.nan
         tolerance = slack + (3 * error if values.size > 1 else 0.0)
         numbers = (float(predicted), float(values.mean()), error, tolerance)

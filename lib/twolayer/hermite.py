@@ -62,7 +62,7 @@ def nodes(kinks=(), n_nodes=80):
     Raises
     ------
     ValueError, TypeError
-        If `n_nodes` is not a positive integer.
+        If `n_nodes` is not a positive integer, or above 250 without kinks.
 
     Examples
     --------
@@ -72,6 +72,8 @@ def nodes(kinks=(), n_nodes=80):
     """
     n_nodes = positive_int("n_nodes", n_nodes)
     if not kinks:
+        if n_nodes > 250:  # NumPy's weights overflow beyond
+            raise ValueError(f"n_nodes={n_nodes} must be at most 250 without kinks")
         z, w = hermegauss(n_nodes)
         return z, w / math.sqrt(2 * math.pi)
     t, v = leggauss(n_nodes)

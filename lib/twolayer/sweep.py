@@ -1,11 +1,14 @@
 """A function over a grid of settings and several seeds: cached, resumable, in parallel."""
 
+import dis
 import functools
 import hashlib
 import inspect
 import itertools
 import os
 import pathlib
+import sys
+import sysconfig
 import types
 import warnings
 
@@ -48,25 +51,61 @@ def cache_folder():
     return next(roots, here) / "_build" / "sweep"
 
 
-def _identity(function, home=None, seen=frozenset()):
-    """What a function's result depends on besides its arguments, as a hash.
+def _installed(module):
+    """Whether a module belongs to an installed package (whose code a reader does not edit)."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    here = pathlib.Path(__file__).parent
+    roots = (*sysconfig.get_paths().values(), here)
+    return module != "__main__" and (file is None or any(file.startswith(str(r)) for r in roots))
 
-    For a function written in a notebook or a script: its source and, in turn, the functions and
-    values that it takes from there. For one of another module: its name (the version of this
-    library is in the cache's folder).
+
+def _globals_of(code):
+    """Names of the globals that a code object reads, nested functions and lambdas included."""
+    names = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            names |= _globals_of(constant)
+    return names
+
+
+def _identity(function):
+    """A hash of what a function's result depends on besides its arguments.
+
+    For code of a notebook or a script: its source, its defaults and, in turn, the functions,
+    classes and values that it takes from around it. For code of an installed package: its name (the
+    version of this library is in the cache's folder).
     """
-    function = inspect.unwrap(function)
-    home = home or function.__module__
-    if function.__module__ != home or home.split(".")[0] == "twolayer":
-        return f"{function.__module__}.{function.__qualname__}"
-    parts = [inspect.getsource(function)]
-    outside = inspect.getclosurevars(function)
-    for name, value in sorted({**outside.globals, **outside.nonlocals}.items()):
-        if isinstance(value, types.FunctionType):
-            if value not in seen and value is not function:
-                parts.append(_identity(value, home, seen | {function}))
-        elif not isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+    parts, seen = [], set()
+
+    def visit(name, value):
+        if isinstance(value, functools.partial):
+            visit(name, value.func)
+            visit(name, (value.args, value.keywords))
+            return
+        value = inspect.unwrap(value) if callable(value) else value
+        if isinstance(value, types.ModuleType):
+            parts.append(value.__name__)
+        elif not isinstance(value, types.FunctionType | type) or isinstance(
+            value, types.GenericAlias
+        ):
             parts.append(f"{name}={joblib.hash(value)}")
+        elif _installed(value.__module__):
+            parts.append(f"{value.__module__}.{value.__qualname__}")
+        elif value not in seen:
+            seen.add(value)
+            parts.append(inspect.getsource(value))
+            inner = vars(value).values() if isinstance(value, type) else (value,)
+            for f in (inspect.unwrap(v) for v in inner if isinstance(v, types.FunctionType)):
+                around = {
+                    k: f.__globals__[k] for k in _globals_of(f.__code__) if k in f.__globals__
+                }
+                cells = zip(f.__code__.co_freevars, f.__closure__ or (), strict=True)
+                around |= {k: cell.cell_contents for k, cell in cells}
+                around |= {"defaults": (f.__defaults__, f.__kwdefaults__)}
+                for item in sorted(around.items(), key=lambda pair: pair[0]):
+                    visit(*item)
+
+    visit("function", function)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -91,10 +130,11 @@ def sweep(function, grid, seeds=10, *, root=0, paired=False, cache=True, progres
     Parameters
     ----------
     function : callable
-        ``function(**point, rng)`` -> dict of name to number or array of fixed shape. A plain
-        function, which takes its randomness from `rng` alone.
+        ``function(**point, rng)`` -> dict of name to number or array of fixed shape, which takes
+        its randomness from `rng` alone.
     grid : dict
-        Name of an argument to the list of its values.
+        Name of an argument to the list of its values. Values of different type are different
+        points, with other seeds: 5 is not 5.0.
     seeds : int
         Number of seeds a point.
     root : int

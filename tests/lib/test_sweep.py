@@ -64,18 +64,51 @@ def test_finished_work_is_read_back(folder, tmp_path):
     assert log.read_text() == "x" * 9
 
 
-def test_another_body_or_value_behind_the_function_is_another_result():
-    results = []
-    for scale in (1.0, 2.0):
+def variants(value):
+    """Functions of one source whose results depend on `value` in ways that are easy to miss."""
+    import functools
 
-        def helper(x, scale=scale):
-            return scale * x
+    def inner(n):
+        return value * n
 
-        def scaled(n, rng):
-            return {"value": scale * n + 0 * helper(n)}  # noqa: B023
+    class Holder:
+        def get(self):
+            return value
 
-        results.append(sweep(scaled, {"n": [3]}, seeds=1, progress=False)["value"].item())
-    assert results == [3.0, 6.0]
+    def by_closure(n, rng):
+        return {"v": value * n}
+
+    def by_helper(n, rng):
+        return {"v": inner(n)}
+
+    def by_default(n, rng, scale=value):
+        return {"v": scale * n}
+
+    def by_lambda(n, rng):
+        return {"v": (lambda: value)() * n}
+
+    def by_comprehension(n, rng):
+        return {"v": sum([value for _ in range(n)])}
+
+    def by_class(n, rng):
+        return {"v": Holder().get() * n}
+
+    cached = functools.lru_cache(inner)
+
+    def by_cached_helper(n, rng):
+        return {"v": cached(n)}
+
+    def by_partial(n, rng, scale):
+        return {"v": scale * n}
+
+    yield from (by_closure, by_helper, by_default, by_lambda, by_comprehension, by_class)
+    yield from (by_cached_helper, functools.partial(by_partial, scale=value))
+
+
+def test_another_value_behind_a_function_is_another_result():
+    for two, three in zip(variants(2.0), variants(3.0), strict=True):
+        got = [sweep(f, {"n": [5]}, seeds=1, progress=False)["v"].item() for f in (two, three)]
+        assert got == [10.0, 15.0], two
 
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "garbage"])

@@ -307,3 +307,63 @@ def test_gcv_estimates_the_test_error():
         )
         gaps.append(path.gcv[0] / error - 1)
     assert abs(np.mean(gaps)) < 3.5 * np.std(gaps, ddof=1) / np.sqrt(6) + 4 / d
+
+
+def test_row_scale_against_random_matrices():
+    """The noise along u shrunk by hand: outlier and overlaps follow the pole at h = -1/P."""
+    d, c, s, scale, seeds, rows = 600, 0.5, 1.6, 0.6, 16, []
+    for seed in range(seeds):
+        W = np.random.default_rng([6, seed]).standard_normal((int(c * d), d)) / np.sqrt(d)
+        W[0] *= scale
+        W[0, 0] += s
+        value, u, v = measures.leading_singular(W)
+        rows.append([value, v[0] ** 2, u[0] ** 2])
+    rows = np.array(rows)
+    error = rows.std(0, ddof=1) / np.sqrt(seeds)
+    laws = (spike.outlier, spike.overlap, spike.neuron_overlap)
+    want = np.array([law(s, c, scale) for law in laws])
+    assert np.all(abs(rows.mean(0) - want) < 4 * error + 3 / d)
+    plain = np.array([law(s, c) for law in laws])
+    assert np.all(abs(rows.mean(0) - plain)[:2] > 4 * error[:2] + 3 / d)  # it can tell
+
+
+def test_the_networks_own_output_shrinks_the_noise():
+    """u'W1 from the step with and without f in the residual."""
+    d, s = 400, 3.0
+    setting, rng = FirstStep("tanh", "sign", 2.0, 1.0), np.random.default_rng(8)
+    x, y = SingleIndex(d, "sign").sample(2 * d, rng)
+    net = TwoLayer.mean_field(d, d, "tanh", rng)
+    silent = net.with_readout(0 * net.a)
+    a, W = net.a.detach().numpy(), net.W.detach().numpy()
+    eta = setting.step_size(s)
+    output = net(x).detach().numpy()
+    part = eta * descent_direction(net, x, y - output + output).numpy()
+    without = eta * descent_direction(net, x, y + output).numpy()  # cancels f in the residual
+    assert silent(x).abs().max() == 0
+    share = -(a @ (part - without)) @ (a @ W) / (a @ W @ W.T @ a)
+    assert share == pytest.approx(1 - setting.row_scale(s, d), rel=0.25)  # O(1/sqrt(n)) noise
+
+
+def test_extremes_are_finite_and_right():
+    assert spike.outlier(1e200, 1.0) > 1e60
+    assert spike.overlap(1e200, 1.0) == 1
+    assert spike.neuron_overlap(2.0, 1e-12) == pytest.approx(1, abs=1e-10)
+    setting = FirstStep("tanh", "sign", 4.0, 1.0)
+    far = spike.ridge_risk(setting, 1e160, 2.0)
+    assert far == pytest.approx(spike.ridge_risk(setting, 1e6, 2.0), rel=1e-6)
+    for ridge in (1e-14, 1e-9, 1e13):
+        assert np.isfinite(spike.ridge_risk(setting, 1.0, 2.0, ridge))
+    assert np.isfinite(spike.ridge_risk(setting, 1.0, 0.9999999))
+    linear = FirstStep("identity", "sign", 4.0, 20.0)
+    assert np.isfinite(spike.ridge_risk(linear, 1.0, 8.0, 0.1))
+
+
+def test_students_that_jump_and_links_with_hidden_jumps_are_refused():
+    with pytest.raises(ValueError, match="student='sign' jumps"):
+        FirstStep("sign", "sign", 1.0, 1.0)
+    for link in (lambda z: 1.0 * (abs(z) > 0.3), lambda z: np.sign(z - 0.217)):
+        with pytest.raises(ValueError, match="give it as an Activation with its kinks"):
+            FirstStep("tanh", link, 1.0, 1.0)
+    assert FirstStep("tanh", np.sign, 1.0, 1.0).linear_part == pytest.approx((2 / np.pi) ** 0.5)
+    steep = FirstStep("tanh", lambda z: np.tanh(4 * z), 1.0, 1.0)
+    assert steep.label_power == pytest.approx(expectation(lambda z: np.tanh(4 * z) ** 2, (0.0,)))

@@ -37,17 +37,26 @@ __all__ = [
 ]
 
 
+_PANELS = tuple(np.arange(-11.0, 12.0))  # quadrature for a link of which nothing is known
+
+
 def _arguments(strength, width_ratio):
     s = _checks.real_array("strength", strength, minimum=0)
     c = _checks.real_array("width_ratio", width_ratio, minimum=0, strict=True)
     return np.broadcast_arrays(s, c)
 
 
-def _above(s, c, value):
-    """`value(s^2, c)` above the threshold, nan below."""
-    above = s > c**0.25
-    s2 = np.where(above, s, 1.0 + c) ** 2
-    return np.where(above, value(s2, c), np.nan)[()]
+def _poles(strength, width_ratio, row_scale, law):
+    """`law(s^2, c, P)` above the threshold, nan below; P = s^2 + row_scale^2.
+
+    With the noise along u multiplied by `row_scale`, the pole of the resolvent is at h = -1/P.
+    """
+    s, c = _arguments(strength, width_ratio)
+    scale = _checks.real_array("row_scale", row_scale, minimum=0)
+    s, c, scale = np.broadcast_arrays(np.minimum(s, 1e70), c, scale)  # beyond, all is at its limit
+    P = s**2 + scale**2
+    above = (P > 1) & (c < (P - 1) ** 2)
+    return np.where(above, law(s**2, c, np.where(above, P, 2.0 + c)), np.nan)[()]
 
 
 def threshold(width_ratio):
@@ -109,8 +118,8 @@ def bulk_density(x, width_ratio):
     return np.where(inside, root / (np.pi * safe * min(width_ratio, 1.0)), 0.0)
 
 
-def outlier(strength, width_ratio):
-    """Singular value of W0 + s u v' outside the bulk: sqrt((1 + s^2)(c + s^2)) / s, c = m/d.
+def outlier(strength, width_ratio, row_scale=1.0):
+    """Singular value of W0 + s u v' outside the bulk: s sqrt((1 + 1/s^2) (1 + c/s^2)), c = m/d.
 
     Parameters
     ----------
@@ -118,6 +127,8 @@ def outlier(strength, width_ratio):
         s >= 0.
     width_ratio : array_like
         m/d > 0, broadcast against `strength`.
+    row_scale : array_like
+        >= 0: factor of the noise along u, u'W0; see `FirstStep.row_scale`.
 
     Returns
     -------
@@ -134,14 +145,15 @@ def outlier(strength, width_ratio):
     >>> outlier([0.5, 2.0], 1.0)
     array([nan, 2.5])
     """
-    s, c = _arguments(strength, width_ratio)
-    return _above(s, c, lambda s2, c: np.sqrt((1 + s2) * (c + s2) / s2))
+    return _poles(
+        strength, width_ratio, row_scale, lambda s2, c, P: np.sqrt(P / (P - 1) * (P + c - 1))
+    )
 
 
-def overlap(strength, width_ratio):
+def overlap(strength, width_ratio, row_scale=1.0):
     """Squared overlap of the outlier's input-side singular vector with the spike's direction v.
 
-    1 - (c + s^2) / (s^2 (s^2 + 1)) with c = m/d.
+    (1 - c/s^4) / (1 + 1/s^2) with c = m/d.
 
     Parameters
     ----------
@@ -149,6 +161,8 @@ def overlap(strength, width_ratio):
         s >= 0.
     width_ratio : array_like
         m/d > 0, broadcast against `strength`.
+    row_scale : array_like
+        >= 0: factor of the noise along u, u'W0; see `FirstStep.row_scale`.
 
     Returns
     -------
@@ -165,14 +179,14 @@ def overlap(strength, width_ratio):
     >>> overlap([0.5, 2.0], 1.0)
     array([0.  , 0.75])
     """
-    s, c = _arguments(strength, width_ratio)
-    return np.nan_to_num(_above(s, c, lambda s2, c: 1 - (c + s2) / (s2 * (s2 + 1))))[()]
+    q = _poles(strength, width_ratio, row_scale, lambda s2, c, P: s2 / P * (1 - c / (P - 1) ** 2))
+    return np.nan_to_num(q)[()]
 
 
-def neuron_overlap(strength, width_ratio):
+def neuron_overlap(strength, width_ratio, row_scale=1.0):
     """Squared overlap of the outlier's neuron-side singular vector with u (the readout a).
 
-    1 - c (1 + s^2) / (s^2 (s^2 + c)) with c = m/d.
+    (1 - c/s^4) / (1 + c/s^2) with c = m/d.
 
     Parameters
     ----------
@@ -180,6 +194,8 @@ def neuron_overlap(strength, width_ratio):
         s >= 0.
     width_ratio : array_like
         m/d > 0, broadcast against `strength`.
+    row_scale : array_like
+        >= 0: factor of the noise along u, u'W0; see `FirstStep.row_scale`.
 
     Returns
     -------
@@ -196,8 +212,13 @@ def neuron_overlap(strength, width_ratio):
     >>> float(neuron_overlap(2.0, 1.0))
     0.75
     """
-    s, c = _arguments(strength, width_ratio)
-    return np.nan_to_num(_above(s, c, lambda s2, c: 1 - c * (1 + s2) / (s2 * (s2 + c))))[()]
+    q = _poles(
+        strength,
+        width_ratio,
+        row_scale,
+        lambda s2, c, P: (P - 1) / (P + c - 1) * (1 - c / (P - 1) ** 2),
+    )
+    return np.nan_to_num(q)[()]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -235,15 +256,29 @@ class FirstStep:
     noise: float = 0.0
 
     def __post_init__(self):
-        activations.get(self.student)
-        as_link(self.target)
+        student = activations.get(self.student)
+        for kink in student.kinks:
+            if abs(np.subtract(*student([kink + 1e-9, kink - 1e-9]))) > 1e-6:
+                raise ValueError(
+                    f"student={self.student!r} jumps: it has no gradient to step along"
+                )
+        link = as_link(self.target)
+        if not isinstance(link, activations.Activation):  # kinks unknown: do two rules agree?
+            rules = nodes(_PANELS, 60), nodes(tuple(np.arange(-11.5, 12)), 60)
+            values = [(np.asarray(link(z), dtype=float), z, w) for z, w in rules]
+            one, two = (np.array([y**2 @ w, y * z @ w]) for y, z, w in values)
+            if not np.allclose(one, two, rtol=1e-4, atol=1e-4 * np.sqrt(two[0])):
+                raise ValueError(
+                    f"target={self.target!r}: quadrature does not converge; where the link "
+                    "jumps or bends, give it as an Activation with its kinks"
+                )
         _checks.real("alpha0", self.alpha0, minimum=0, strict=True)
         _checks.real("width_ratio", self.width_ratio, minimum=0, strict=True)
         _checks.real("noise", self.noise, minimum=0)
 
     def _moment(self, f, *factors):
         """E[f(Z) * product of factors(Z)], split at the kinks of f."""
-        z, w = nodes(tuple(getattr(f, "kinks", ())), 200)
+        z, w = nodes(tuple(getattr(f, "kinks", _PANELS)), 200)
         return float(np.prod([np.asarray(h(z)) for h in (f, *factors)], axis=0) @ w)
 
     @functools.cached_property
@@ -299,6 +334,15 @@ class FirstStep:
     def strength(self, eta):
         """Spike strength ``s = eta |mu1| |g|`` of a step of size `eta`."""
         return abs(self.slope) * self.gradient_norm * _checks.real_array("eta", eta, minimum=0)[()]
+
+    def row_scale(self, strength, m):
+        """Factor by which a step shrinks the noise along the readout, at finite width `m`.
+
+        The network's own output f enters the residual y - f. Its linear part mu1 a'W0 x / sqrt(m)
+        takes a share ``s |mu1| / (|g| sqrt(m))`` off u'W0: a finite-size effect of order 1/sqrt(m).
+        """
+        share = np.asarray(strength) * abs(self.slope) / (self.gradient_norm * math.sqrt(m))
+        return abs(1 - share)[()]
 
     def step_size(self, strength):
         """The step size `eta` whose spike has this strength."""
@@ -361,22 +405,22 @@ def _resolvent(t, c):
     return h, -h * (h + 1) / (2 * t * h + q)
 
 
-def _risk(t, setting, eta, alpha):
-    """Ridge and test error along the path of effective ridges t > t0 = mu_*^2 / mu1^2."""
+def _risk(gap, setting, eta, alpha):
+    """Ridge and test error along the path of effective ridges t = t0 + gap, t0 = mu_*^2 / mu1^2."""
     c, mu2 = setting.width_ratio, setting.slope**2
-    gap = t - setting.residual / mu2
+    t = setting.residual / mu2 + gap
     h, dh = _resolvent(t, c)
     k, dk = 1 / (t * (1 + h)), -1 / (t * (1 + h)) * (1 / t + dh / (1 + h))
     ridge = mu2 * gap * (alpha / c - 1 + gap * k)
     # R = theta'(W1'W1 + t)^-1 theta; along v the spike replaces h by h (1 + h) / (1 + (1 + s^2) h)
-    s2, rho2 = setting.strength(eta) ** 2, setting.alignment
+    s2, rho2 = min(setting.strength(eta), 1e70) ** 2, setting.alignment
     pole = 1 + (1 + s2) * h
     R = (1 - rho2) * h + rho2 * h * (1 + h) / pole
-    dR = ((1 - rho2) + rho2 * (1 + 2 * h + (1 + s2) * h * h) / pole**2) * dh
+    dR = ((1 - rho2) + rho2 * ((1 + 2 * h) / pole + h * (1 - 1 / pole)) / pole) * dh
     Q, dQ = 1 - t * R, -R - t * dR
     fit = setting.linear_part**2 * (Q - gap * dQ)
-    gamma = (c / alpha) * (1 - 2 * gap * k - gap**2 * dk)
-    return ridge, (setting.label_power - fit) / (1 - gamma)
+    left = 1 - c / alpha + (c / alpha) * gap * (2 * k + gap * dk)  # 1 - gamma
+    return ridge, (setting.label_power - fit) / left
 
 
 def ridge_risk(setting, eta, alpha, ridge=None):
@@ -418,20 +462,22 @@ def ridge_risk(setting, eta, alpha, ridge=None):
     )
     if activations.get(setting.student).parity != -1 or abs(setting.slope) < 1e-12:
         raise ValueError(f"student={setting.student!r} must be odd, with E[sigma'] not 0")
-    t0, c = setting.residual / setting.slope**2, setting.width_ratio
 
     def at(log_gap):
-        return _risk(t0 + np.exp(log_gap), setting, eta, alpha)
+        return _risk(np.exp(log_gap), setting, eta, alpha)
 
-    low, high = math.log(1e-12), math.log(1e12)
-    if alpha < c:  # below the interpolation threshold the path starts where the ridge is 0
+    low, high = -60.0, 30.0
+    if at(low)[0] < 0:  # too few samples for so many features: the path starts where the ridge is 0
         low = brentq(lambda u: at(u)[0], low, high, xtol=1e-13)
     if ridge is None:
-        grid = np.linspace(low + 1e-9, math.log(1e6), 400)
+        grid = np.linspace(low + 1e-9, math.log(1e6), 600)
         best = grid[np.argmin(at(grid)[1])]
         found = minimize_scalar(
-            lambda u: at(u)[1], bounds=(max(low, best - 0.2), best + 0.2), method="bounded"
+            lambda u: at(u)[1], bounds=(max(low, best - 0.3), best + 0.3), method="bounded"
         )
         return float(found.fun)
     ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
+    high = max(high, math.log(ridge) + 30)
+    if at(low)[0] >= ridge:
+        return float(at(low)[1])
     return float(at(brentq(lambda u: at(u)[0] - ridge, low, high, xtol=1e-13))[1])

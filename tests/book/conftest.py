@@ -1,0 +1,69 @@
+import functools
+import http.server
+import os
+import pathlib
+import shutil
+import threading
+
+import jupytext
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+BOOK, HTML = ROOT / "book", ROOT / "_build" / "html"
+PAGES = sorted(
+    p
+    for p in BOOK.rglob("*.md")
+    if not any(part.startswith(("_", ".")) for part in p.relative_to(BOOK).parts)
+)
+CHAPTERS = [p for p in PAGES if "formats: ipynb,md:myst" in p.read_text("utf-8")[:400]]
+
+
+def name(path):
+    return path.relative_to(BOOK).with_suffix("").as_posix()
+
+
+@functools.cache
+def source(path):
+    """A chapter's cells, as jupytext reads its Markdown."""
+    return jupytext.read(path)
+
+
+@pytest.fixture(scope="session")
+def html():
+    if not (HTML / "index.html").exists():
+        pytest.fail("the book is not built: run `make book` first")
+    return HTML
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture(scope="session")
+def site(html):
+    """The built book on a port of this machine."""
+    handler = functools.partial(_Quiet, directory=html)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
+    if found is None:
+        stop = pytest.fail if os.environ.get("REQUIRE_BROWSER") else pytest.skip
+        stop("no Chromium on this machine (Debian: apt-get install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()

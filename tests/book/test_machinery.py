@@ -1,0 +1,142 @@
+"""The extension, the Makefile, the set-up cell and the scorecard."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import types
+
+import pytest
+
+from .conftest import CHAPTERS, ROOT, name, source
+
+
+def load(module):
+    sys.path.insert(0, str(ROOT / "book" / "_ext"))
+    try:
+        spec = importlib.util.spec_from_file_location(module, ROOT / "book/_ext" / f"{module}.py")
+        loaded = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(loaded)
+    finally:
+        sys.path.pop(0)
+    return loaded
+
+
+def make(*arguments, **environment):
+    return subprocess.run(
+        ["make", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")} | environment,
+    )
+
+
+def test_a_change_in_the_library_or_the_pins_moves_the_execution_cache(tmp_path):
+    machinery = load("book_machinery")
+    shutil.copytree(ROOT / "lib", tmp_path / "lib")
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    first = machinery.execution_cache(tmp_path)
+    assert first.name == machinery.execution_cache().name
+    module = tmp_path / "lib" / "twolayer" / "data.py"
+    module.write_text(module.read_text() + "\n")
+    second = machinery.execution_cache(tmp_path)
+    with open(tmp_path / "requirements.txt", "a") as file:
+        file.write("\n")
+    assert len({first, second, machinery.execution_cache(tmp_path)}) == 3
+
+
+def test_repository_buttons_come_from_the_environment(monkeypatch):
+    machinery = load("book_machinery")
+    config = types.SimpleNamespace(html_theme_options={}, ogp_site_url="x")
+    monkeypatch.delenv("BOOK_REPOSITORY", raising=False)
+    machinery.configure(None, config)
+    assert config.html_theme_options == {}
+    monkeypatch.setenv("BOOK_REPOSITORY", "https://example.org/some/book/")
+    machinery.configure(None, config)
+    options = config.html_theme_options
+    assert options["repository_url"] == "https://example.org/some/book"
+    assert options["use_edit_page_button"]
+    assert options["use_issues_button"]
+    assert options["launch_buttons"]["colab_url"]
+    assert options["launch_buttons"]["binderhub_url"]
+
+
+def test_pages_without_an_address_have_no_buttons(html):
+    if os.environ.get("BOOK_REPOSITORY"):
+        pytest.skip("built with BOOK_REPOSITORY")
+    page = (html / "book/first_step/one_step.html").read_text("utf-8")
+    for word in ("mybinder", "colab.research", "Suggest edit", "Open issue"):
+        assert word not in page
+
+
+def test_make_help_lists_every_target():
+    out = make("help").stdout
+    for target in ["book", "test", "notebooks", "serve", "scorecard", "bench", "lint", "clean"]:
+        assert f"make {target} " in out
+
+
+@pytest.mark.parametrize("python", ["missing", "old"])
+def test_a_missing_or_old_python_gets_one_line(tmp_path, python):
+    for file in ("Makefile", "requirements.txt", "requirements-cluster.txt", "pyproject.toml"):
+        shutil.copy(ROOT / file, tmp_path)
+    fake = tmp_path / "python-old"
+    if python == "old":
+        fake.write_text('#!/bin/sh\n[ "$1" = -V ] && echo "Python 3.9.1" || exit 1\n')
+        fake.chmod(0o755)
+    done = make("-C", str(tmp_path), "book", f"PYTHON={fake}")
+    assert done.returncode != 0
+    (line,) = [v for v in done.stdout.splitlines() if "Python >= 3.11 is needed" in v]
+    assert ("was not found" in line) == (python == "missing")
+    assert ("is 3.9.1" in line) == (python == "old")
+
+
+def test_scorecard_and_page_come_from_the_same_rows(html):
+    done = make("scorecard")
+    assert done.returncode == 0, done.stderr
+    rows = [line.split("\t") for line in done.stdout.splitlines()[1:]]
+    assert {row[0] for row in rows} == {name(path) for path in CHAPTERS}
+    assert all(row[-1] == "yes" for row in rows)
+    page = (html / "book" / "scorecard.html").read_text("utf-8")
+    assert page.count("<tr>") - page.count("<thead>") == len(rows)
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+@pytest.mark.parametrize("case", ["installed", "repository", "colab", "unknown"])
+def test_setup_cell_installs_when_and_only_when_the_library_is_missing(path, case, monkeypatch):
+    cell = next(c for c in source(path).cells if c.cell_type == "code").source
+    calls = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
+    for variable in ("BOOK_REPOSITORY", "COLAB_JUPYTER_IP", "KMP_TARGET_PORT"):
+        monkeypatch.delenv(variable, raising=False)
+    if case != "installed":
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    if case == "repository":
+        monkeypatch.setenv("BOOK_REPOSITORY", "https://example.org/a/b")
+    if case == "colab":
+        import io
+        import urllib.request
+
+        monkeypatch.setenv("COLAB_JUPYTER_IP", "127.0.0.1")
+        monkeypatch.setenv("KMP_TARGET_PORT", "9")
+        answer = b'[{"path": "fileId=https%3A%2F%2Fgithub.com%2Fa%2Fb%2Fblob%2Fmain%2Fx.ipynb"}]'
+        monkeypatch.setattr(urllib.request, "urlopen", lambda address: io.BytesIO(answer))
+    if case == "unknown":
+        with pytest.raises(SystemExit, match="set BOOK_REPOSITORY"):
+            exec(cell, {})
+    else:
+        exec(cell, {})
+    want = {"repository": "git+https://example.org/a/b", "colab": "git+https://github.com/a/b"}
+    assert [command[-1] for command in calls] == [want[c] for c in [case] if c in want]
+
+
+def test_workflows_ask_for_least_privilege():
+    import yaml
+
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        workflow = yaml.safe_load(path.read_text())
+        assert workflow["permissions"] == {"contents": "read"}
+        for job in workflow["jobs"].values():
+            assert "environment" in job or job["timeout-minutes"] <= 60

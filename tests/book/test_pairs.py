@@ -1,0 +1,53 @@
+"""NAME.md and NAME.ipynb are one chapter; the notebook is committed executed."""
+
+import base64
+
+import jupytext
+import pytest
+from jupytext.compare import compare_notebooks
+
+from .conftest import BOOK, CHAPTERS, name, source
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=name)
+
+
+def test_there_are_chapters():
+    assert CHAPTERS
+
+
+@chapters
+def test_pair_is_in_step(path):
+    twin = jupytext.read(path.with_suffix(".ipynb"))
+    compare_notebooks(twin, source(path), fmt="md:myst", compare_outputs=False, compare_ids=False)
+
+
+@chapters
+def test_every_code_cell_was_executed_in_order_without_error(path):
+    cells = [c for c in jupytext.read(path.with_suffix(".ipynb")).cells if c.cell_type == "code"]
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+    assert not any(o.output_type == "error" for c in cells for o in c.outputs)
+
+
+@chapters
+def test_outputs_hold_no_timestamps_nor_paths_of_a_machine(path):
+    notebook = jupytext.read(path.with_suffix(".ipynb"))
+    assert not any("execution" in c.metadata for c in notebook.cells)
+    text = "".join(str(o) for c in notebook.cells for o in c.get("outputs", []))
+    for trace in ("/home/", "/tmp/", "/root/", "/Users/", "site-packages", "Warning"):
+        assert trace not in text
+
+
+def test_no_notebook_without_a_source():
+    for twin in BOOK.rglob("*.ipynb"):
+        assert twin.with_suffix(".md") in CHAPTERS
+
+
+def test_the_cover_is_the_chapters_figure():
+    path = BOOK / "first_step" / "one_step.ipynb"
+    (cell,) = (
+        c
+        for c in jupytext.read(path).cells
+        if c.metadata.get("mystnb", {}).get("figure", {}).get("name") == "fig-particles"
+    )
+    (image,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+    assert (BOOK / "figures" / "cover.png").read_bytes() == base64.b64decode(image)
