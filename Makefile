@@ -28,7 +28,7 @@ book: .venv/.ready  ## build the book into _build/html (runs only chapters that 
 test: book  ## run every test: library, science, pages, and each notebook from scratch
 	$(BIN)/pytest -n 2 --dist loadfile tests
 	rm -rf _build/nbval-cache
-	TWOLAYER_CACHE=_build/nbval-cache $(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile $(CHAPTERS:.md=.ipynb)
+	TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile $(CHAPTERS:.md=.ipynb)
 
 notebooks: .venv/.ready  ## execute what changed and write the executed notebooks beside their sources
 	$(BIN)/python book/_ext/notebooks.py --write

@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+
 from twolayer.network import TwoLayer
 from twolayer.training import descent_direction, fit_readout, gradient_step
 

@@ -7,6 +7,7 @@ import pathlib
 
 from docutils import nodes
 from docutils.parsers.rst import Directive
+
 from twolayer import claims
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -123,7 +123,7 @@ def spectrum(ax, values, width_ratio, strength=None, *, bins=60, color=COLORS[0]
         top = ax.get_ylim()[1]
         ax.annotate(
             "outlier, predicted",
-            (place, 0.02 * top),
+            (place, 0.06 * top),
             (place, 0.35 * top),
             ha="center",
             color=COLORS[1],

@@ -191,7 +191,8 @@ def sweep(function, grid, seeds=10, *, root=0, paired=False, cache=True, progres
     ]
     name = getattr(function, "__name__", "sweep")
     results = joblib.Parallel(return_as="generator")(jobs)
-    results = list(tqdm(results, name, total=len(jobs), disable=not progress))
+    silent = {} if progress else {"disable": True}  # else as TQDM_DISABLE says
+    results = list(tqdm(results, name, total=len(jobs), **silent))
     shape = (*(len(values) for values in grid.values()), seeds)
     return {
         key: np.stack([r[key] for r in results]).reshape(*shape, *results[0][key].shape)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twolayer import activations
 from twolayer.hermite import coefficients
 

@@ -4,6 +4,7 @@ import math
 import nbformat
 import numpy as np
 import pytest
+
 from twolayer import claims
 from twolayer.claims import MIME, Claims
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twolayer.data import MultiIndex, SingleIndex, as_link
 
 sizes = st.integers(1, 20)

@@ -3,6 +3,7 @@ import pathlib
 import altair as alt
 import numpy as np
 import pytest
+
 from twolayer.explorer import Layer, explore, panel
 
 ROOT = pathlib.Path(__file__).parents[2]

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
+
 from twolayer import kernels
 from twolayer.network import TwoLayer
 

@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twolayer.network import TwoLayer
 
 KINDS = [TwoLayer.mean_field, TwoLayer.ntk, TwoLayer.symmetric]

@@ -9,6 +9,7 @@ import time
 import joblib
 import numpy as np
 import pytest
+
 from twolayer import sweep as module
 from twolayer.sweep import standard_error, sweep
 

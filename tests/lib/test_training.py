@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Ridge
+
 from twolayer.network import TwoLayer
 from twolayer.training import descent_direction, fit_readout, gradient_step, ridge_path
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from twolayer.data import SingleIndex
 from twolayer.hermite import coefficients
 from twolayer.network import TwoLayer

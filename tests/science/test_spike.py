@@ -6,6 +6,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
+
 from twolayer import measures
 from twolayer.data import SingleIndex
 from twolayer.hermite import coefficients, expectation

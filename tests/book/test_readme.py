@@ -1,0 +1,17 @@
+"""The README's code runs and says what it says."""
+
+import re
+
+from .conftest import ROOT
+
+
+def test_the_example_beats_the_best_linear_predictor(capsys):
+    text = (ROOT / "README.md").read_text("utf-8")
+    exec(re.search(r"```python\n(.*?)```", text, re.S)[1], {})
+    assert float(capsys.readouterr().out) < 0.363
+
+
+def test_links_resolve():
+    text = (ROOT / "README.md").read_text("utf-8")
+    for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", text):
+        assert (ROOT / target).exists(), target
