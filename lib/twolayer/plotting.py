@@ -6,9 +6,18 @@ from matplotlib.collections import LineCollection
 from matplotlib.patches import Ellipse
 
 from twolayer import _checks
+from twolayer.sweep import standard_error
 from twolayer.theory import spike
 
-__all__ = ["COLORS", "levels", "particles", "spectrum", "theory_and_simulation", "use_style"]
+__all__ = [
+    "COLORS",
+    "levels",
+    "particles",
+    "points",
+    "spectrum",
+    "theory_and_simulation",
+    "use_style",
+]
 
 #: Colour-blind-safe colours (Okabe & Ito), dark enough on white.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -41,46 +50,47 @@ def use_style():
     )
 
 
-def theory_and_simulation(
-    ax, x_theory, theory, x=(), samples=(), *, label=None, color=None, marker="o", linestyle="-"
-):
-    """A theory line under simulation points with error bars of one standard error over seeds.
+def points(ax, x, samples, *, label=None, color=None, marker="o"):
+    """Simulation points: the mean over seeds, with error bars of one standard error.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+    x : array_like, shape (p,)
+    samples : array_like, shape (p, seeds)
+        Simulated values.
+    label, color, marker
+        As in matplotlib.
+    """
+    samples = _checks.real_array("samples", samples)
+    edge = {"markeredgecolor": "white", "markeredgewidth": 0.6, "elinewidth": 1.2, "capsize": 2.5}
+    ax.errorbar(
+        x,
+        samples.mean(1),
+        standard_error(samples, 1),
+        fmt=marker,
+        color=color,
+        label=label,
+        zorder=3,
+        **edge,
+    )
+
+
+def theory_and_simulation(ax, x_theory, theory, x, samples, *, label=None, color=None, marker="o"):
+    """A theory line under simulation points: the form of most figures of the book.
 
     Parameters
     ----------
     ax : matplotlib Axes
     x_theory, theory : array_like, shape (k,)
         The line; nan leaves a gap.
-    x : array_like, shape (p,)
-    samples : array_like, shape (p, seeds)
-        Simulated values.
-    label, color, marker, linestyle
-        As in matplotlib; one label for both.
-
-    Returns
-    -------
+    x, samples, label, marker
+        See `points`; one label for both.
     color
-        The colour used, for what else belongs to this curve.
+        Of both; the next of the cycle without it.
     """
-    line_label = None if len(x) else label
-    (line,) = ax.plot(x_theory, theory, color=color, ls=linestyle, label=line_label, zorder=2)
-    if len(x):
-        samples = np.asarray(samples, dtype=float)
-        error = samples.std(1, ddof=1) / np.sqrt(samples.shape[1])
-        ax.errorbar(
-            x,
-            samples.mean(1),
-            error,
-            fmt=marker,
-            color=line.get_color(),
-            markeredgecolor="white",
-            markeredgewidth=0.6,
-            elinewidth=1.2,
-            capsize=2.5,
-            zorder=3,
-            label=label,
-        )
-    return line.get_color()
+    (line,) = ax.plot(x_theory, theory, color=color, zorder=2)
+    points(ax, x, samples, label=label, color=line.get_color(), marker=marker)
 
 
 def levels(ax, values):
@@ -162,16 +172,16 @@ def particles(ax, W, a, plane, *, start=None, covariance=None, title=None):
     if a.shape != (len(W),):
         raise ValueError(f"a has shape {a.shape}; W has {len(W)} rows (neurons)")
     unit = np.sqrt(W.shape[1])
-    points = unit * W @ plane.T
+    places = unit * W @ plane.T
     colors = np.where(a > 0, COLORS[0], COLORS[1])
     if start is not None:
         origin = unit * np.asarray(start) @ plane.T
-        trails = np.stack([origin, points], axis=1)
+        trails = np.stack([origin, places], axis=1)
         ax.add_collection(LineCollection(trails, colors=colors, linewidths=0.5, alpha=0.22))
     order = np.argsort(-abs(a))  # small dots on top
     size = 4 + 46 * (abs(a) / max(abs(a).max(), 1e-300))
     ax.scatter(
-        *points[order].T,
+        *places[order].T,
         s=size[order],
         c=colors[order],
         alpha=0.8,

@@ -1,6 +1,8 @@
 """Every chapter has its ten parts, and each part what it must hold."""
 
+import os
 import re
+import subprocess
 
 import pytest
 
@@ -118,8 +120,6 @@ def test_every_page_is_in_the_contents_and_every_reference_is_used():
 
 
 def test_nothing_committed_names_a_machine_or_a_registry():
-    import subprocess
-
     files = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.split("\0")
@@ -129,5 +129,5 @@ def test_nothing_committed_names_a_machine_or_a_registry():
         if path.suffix in {".png", ".js"} or not path.is_file():
             continue
         text = path.read_text("utf-8")
-        assert str(ROOT.parent) + "/" not in text, file
+        assert f"{ROOT}{os.sep}" not in text, file
         assert not any(host in text for host in hosts), file

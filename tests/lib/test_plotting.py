@@ -16,12 +16,13 @@ def ax():
 
 def test_theory_and_simulation_draws_mean_and_standard_error(ax, rng):
     samples = rng.standard_normal((3, 8))
-    color = plotting.theory_and_simulation(ax, [0, 1], [0, 1], [0, 1, 2], samples, label="law")
+    plotting.theory_and_simulation(ax, [0, 1], [0, 1], [0, 1, 2], samples, label="law")
     container = ax.containers[0]
     np.testing.assert_allclose(container.lines[0].get_ydata(), samples.mean(1))
     low, high = (bar.get_ydata() for bar in container.lines[1])
     np.testing.assert_allclose((high - low) / 2, samples.std(1, ddof=1) / np.sqrt(8))
-    assert ax.lines[0].get_color() == color
+    assert ax.lines[0].get_color() == container.lines[0].get_color()
+    assert container.lines[0].get_linestyle() == "None"  # simulation is never a line
     assert ax.get_legend_handles_labels()[1] == ["law"]
 
 
