@@ -7,6 +7,7 @@ import subprocess
 import sys
 import types
 
+import altair as alt
 import pytest
 
 from .conftest import CHAPTERS, ROOT, name, source
@@ -130,6 +131,16 @@ def test_setup_cell_installs_when_and_only_when_the_library_is_missing(path, cas
         exec(cell, {})
     want = {"repository": "git+https://example.org/a/b", "colab": "git+https://github.com/a/b"}
     assert [command[-1] for command in calls] == [want[c] for c in [case] if c in want]
+
+
+def test_vendored_bundles_are_the_versions_that_altair_asks_for():
+    text = (ROOT / "book/_static/vega/versions.js").read_text()
+    for bundle, version in [
+        ("vega", alt.VEGA_VERSION),
+        ("vegalite", alt.VEGALITE_VERSION),
+        ("vegaembed", alt.VEGAEMBED_VERSION),
+    ]:
+        assert f'{bundle}_version: "{version}"' in text
 
 
 def test_workflows_ask_for_least_privilege():
