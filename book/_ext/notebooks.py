@@ -59,6 +59,7 @@ def write_twin(path, executed):
     for cell, source in zip(code, run, strict=True):
         outputs = [o for o in source.outputs if o.get("name") != "stderr"]
         cell.outputs, cell.execution_count = outputs, source.execution_count
+    twin.metadata["jupytext"].pop("text_representation", None)  # as jupytext --sync leaves it
     for index, cell in enumerate(twin.cells):
         cell.id = f"cell-{index:03d}"
         figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
