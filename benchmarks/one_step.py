@@ -66,8 +66,9 @@ def compare(dtype, d=2000, m=2000, n=4000):
     assert np.linalg.norm(after.W.numpy(force=True) - W) < tolerance * np.linalg.norm(W)
     assert np.linalg.norm(a.numpy() - b) < tolerance * np.linalg.norm(b)
 
-    left, right = x @ network.W.T, torch.empty(m, d, dtype=dtype)
-    gemm = seconds(lambda: (torch.mm(x, network.W.T, out=left), torch.mm(left.T, x, out=right)))
+    W0, _, X, _ = paper
+    left, right = X @ W0.T, np.empty_like(W0)
+    gemm = seconds(lambda: (np.matmul(X, W0.T, out=left), np.matmul(left.T, X, out=right)))
     features = after.features(x)
     rows = {
         "step and ridge": (seconds(ours), seconds(straightforward)),

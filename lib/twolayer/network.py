@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from twolayer import _checks, activations
+from twolayer._blas import product
 
 __all__ = ["TwoLayer"]
 
@@ -69,7 +70,7 @@ class TwoLayer(torch.nn.Module):
 
     def preactivations(self, x):
         """W x + b for each row of `x`: shape (n, m)."""
-        return torch.addmm(self.b, self.inputs(x), self.W.T)
+        return product(self.inputs(x), self.W.T).add_(self.b)
 
     def features(self, x):
         """sigma(W x + b) / sqrt(m) for each row of `x`: shape (n, m)."""

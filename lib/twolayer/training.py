@@ -9,6 +9,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer import _checks
+from twolayer._blas import product
 
 __all__ = ["RidgePath", "descent_direction", "fit_readout", "gradient_step", "ridge_path"]
 
@@ -53,9 +54,9 @@ def descent_direction(network, x, y):
     _checks.same_length("x", x, "y", y)
     H = torch.zeros_like(network.W)
     for xb, yb in zip(x.split(_BLOCK), y.split(_BLOCK), strict=True):
-        value, slope = network.activation.both(torch.addmm(network.b, xb, network.W.T))
+        value, slope = network.activation.both(product(xb, network.W.T).add_(network.b))
         residual = yb - value @ network.a / math.sqrt(network.m)
-        H.addmm_(slope.mul_(residual[:, None]).T, xb)
+        H.add_(product(slope.mul_(residual[:, None]).T, xb))
     return H.mul_(network.a[:, None] / len(x))
 
 
@@ -174,7 +175,8 @@ def _ridge_path(features, y, ridges):
     """The path, and the extreme eigenvalues of the Gram matrix."""
     n, m = features.shape
     primal = m <= n
-    s, Q = torch.linalg.eigh(_gram(features if primal else features.T))
+    gram = product(features.T, features) if primal else product(features, features.T)
+    s, Q = torch.linalg.eigh(gram)
     s = s.clamp(min=0)
     kept = s > s.max() * len(s) * torch.finfo(s.dtype).eps
     if primal:
@@ -248,7 +250,7 @@ def fit_readout(features, y, ridge=1.0):
         return torch.linalg.lstsq(features, y[:, None], driver="gelsd").solution[:, 0]
     n, m = features.shape
     primal = m <= n
-    gram = _gram(features if primal else features.T)
+    gram = product(features.T, features) if primal else product(features, features.T)
     gram.diagonal().add_(ridge)
     chol, info = torch.linalg.cholesky_ex(gram)
     if info:
@@ -258,16 +260,6 @@ def fit_readout(features, y, ridge=1.0):
     right = features.T @ y if primal else y
     a = torch.cholesky_solve(right[:, None], chol)[:, 0]
     return a if primal else features.T @ a
-
-
-def _gram(features):
-    """Lower triangle of features' features (zero above), in blocks: about half the products."""
-    m = features.shape[1]
-    gram = features.new_zeros(m, m)
-    for start in range(0, m, block := max(128, m // 8)):
-        columns = features[:, start : start + block]
-        gram[start:, start : start + block] = features[:, start:].T @ columns
-    return gram
 
 
 def _warn_if_rough(largest, smallest, dtype):
