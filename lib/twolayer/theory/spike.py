@@ -287,13 +287,6 @@ class FirstStep:
         return self._moment(activations.get(self.student), lambda z: z)
 
     @functools.cached_property
-    def slope_variance(self):
-        """Var(sigma'(Z)): the noise that each neuron's own gradient adds."""
-        student = activations.get(self.student)
-        z, w = nodes(student.kinks, 200)
-        return float(student.derivative_at(z) ** 2 @ w) - self.slope**2
-
-    @functools.cached_property
     def residual(self):
         """mu_*^2 = E[sigma^2] - mu0^2 - mu1^2: what acts as noise in the linearised features."""
         student = activations.get(self.student)
@@ -303,12 +296,6 @@ class FirstStep:
     def linear_part(self):
         """theta1 = E[Z y], the linear part of the target."""
         return self._moment(as_link(self.target), lambda z: z)
-
-    @functools.cached_property
-    def label_variance(self):
-        """Var(y), label noise included."""
-        link = as_link(self.target)
-        return self._moment(link, link) - self._moment(link) ** 2 + self.noise**2
 
     @functools.cached_property
     def label_power(self):
