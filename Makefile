@@ -41,7 +41,7 @@ scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails w
 	@$(BIN)/python -m twolayer.claims book
 
 bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
-	@OMP_NUM_THREADS=1 $(BIN)/python benchmarks/one_step.py
+	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
 
 lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
 	$(BIN)/ruff check lib tests benchmarks book/_ext
