@@ -24,7 +24,8 @@ class Layer:
         What the legend calls it.
     columns : dict of str to array_like, shape (k,)
         Must hold the panel's x and y (a rule needs x only); a column with the slider's name makes
-        the layer move: only rows whose value is the slider's are shown. nan leaves a row out.
+        the layer move: only rows whose value is the slider's are shown, and likewise for a choice.
+        nan leaves a row out.
     color : str, optional
     """
 
@@ -55,7 +56,7 @@ def panel(x, y, layers, *, x_range=None, y_range=None, width=300, height=260):
         For `explore`.
     """
 
-    def build(parameter, slider):
+    def build(controls):
         names, colors = [v.name for v in layers], [v.color for v in layers]
         charts = []
         for layer in layers:
@@ -75,9 +76,10 @@ def panel(x, y, layers, *, x_range=None, y_range=None, width=300, height=260):
             if layer.mark != "rule":
                 encoding["y"] = alt.Y(f"{y}:Q", title=y, scale=_scale(y_range))
             chart = alt.Chart(data).transform_calculate(layer=f"'{layer.name}'")
-            if parameter in columns:
-                near = alt.expr.abs(alt.datum[parameter] - slider) < 1e-6
-                chart = chart.transform_filter(near)
+            for control in controls:
+                if control.name in columns:
+                    near = alt.expr.abs(alt.datum[control.name] - control) < 1e-6
+                    chart = chart.transform_filter(near)
             options = {"line": {"strokeWidth": 2}, "rule": {"strokeWidth": 2.5}}
             options |= {
                 "bar": {"opacity": 0.45, "width": 5},
@@ -94,7 +96,7 @@ def _scale(bounds):
     return alt.Scale(domain=list(bounds), nice=False) if bounds else alt.Scale(zero=False)
 
 
-def explore(parameter, values, panels, *, label, description):
+def explore(parameter, values, panels, *, label, description, choice=None):
     """A chart with a slider, which works on a static page, offline, by mouse and by keyboard.
 
     Parameters
@@ -109,6 +111,8 @@ def explore(parameter, values, panels, *, label, description):
         Written beside the slider.
     description : str
         Alternative text: what the chart shows.
+    choice : (str, array_like, str), optional
+        A second column with its values, in any steps, and the label of their radio buttons.
 
     Returns
     -------
@@ -127,8 +131,13 @@ def explore(parameter, values, panels, *, label, description):
     binding = alt.binding_range(
         min=float(values[0]), max=float(values[-1]), step=float(np.round(steps[0], 6)), name=label
     )
-    slider = alt.param(name=parameter, value=float(values[len(values) // 2]), bind=binding)
-    chart = alt.hconcat(*(build(parameter, slider) for build in panels)).add_params(slider)
+    controls = [alt.param(name=parameter, value=float(values[len(values) // 2]), bind=binding)]
+    if choice:
+        name, options, title = choice
+        options = _checks.real_array("choice", options).tolist()
+        radio = alt.binding_radio(options=options, labels=[f"{v:g} " for v in options], name=title)
+        controls.append(alt.param(name=name, value=options[len(options) // 2], bind=radio))
+    chart = alt.hconcat(*(build(controls) for build in panels)).add_params(*controls)
     chart = chart.resolve_scale(color="independent")
     chart = chart.properties(description=description, background="white")
     return Explorer(chart.configure_axis(gridColor="#e6e6e6"))

@@ -29,6 +29,22 @@ def test_slider_and_layers():
     assert spec["description"] == "what is seen"
 
 
+def test_a_choice_filters_too():
+    t = np.array([0.0, 0.5, 1.0])
+    layer = Layer("line", "law", {"t": t, "n": [1, 10, 10], "x": t, "y": t})
+    spec = chart(panels=[panel("x", "y", [layer])], choice=("n", [1, 10], "n ")).chart.to_dict()
+    _, radio = [p for p in spec["params"] if "bind" in p]
+    assert radio["value"] == 10
+    assert radio["bind"] == {
+        "input": "radio",
+        "options": [1, 10],
+        "labels": ["1 ", "10 "],
+        "name": "n ",
+    }
+    (layer,) = spec["hconcat"][0]["layer"]
+    assert len([t for t in layer["transform"] if "filter" in t]) == 2
+
+
 def test_nan_is_left_out():
     spec = chart().chart.to_dict()
     still = spec["hconcat"][0]["layer"][0]

@@ -236,10 +236,10 @@ def test_functions_of_k_by_adaptive_quadrature(student, target):
     assert t.mu2[i] == pytest.approx(want, rel=1e-6)
     rho = math.sqrt(1 - gamma**2)
     up, down = (mean(phi, s * gamma * k, rho) for s in (1, -1))
-    assert t.h[i] == pytest.approx((up - down) / 2, rel=1e-9)
+    assert t.e0[i] == pytest.approx((up - down) / 2, rel=1e-9)
     z = (mean(phi, gamma * k + h, rho) - mean(phi, gamma * k - h, rho)) / (2 * h)
     z += (mean(phi, -gamma * k + h, rho) - mean(phi, -gamma * k - h, rho)) / (2 * h)
-    assert t.h1[i] == pytest.approx(rho * z / 2, rel=1e-6)
+    assert t.e1[i] == pytest.approx(rho * z / 2, rel=1e-6)
 
 
 # --- the bulk's resolvent
@@ -301,7 +301,7 @@ def test_anisotropic_bulk_against_matrices(target):
     for seed in range(6):
         rng = np.random.default_rng([9, seed])
         Z, y = SingleIndex(d, target, config.noise).sample(round(0.8 * d), rng)
-        C = np.eye(d) + bulk.a * (Z * (y**2)[:, None]).T @ Z / len(y)
+        C = np.eye(d) + bulk.chi * (Z * (y**2)[:, None]).T @ Z / len(y)
         B = rng.standard_normal((round(1.5 * d), d)) @ np.linalg.cholesky(C).T / math.sqrt(d)
         v = Z.T @ y / np.linalg.norm(Z.T @ y)
         z = np.eye(d)[0] - v[0] * v
@@ -366,10 +366,10 @@ def population(config):
     S_v = beta * c * average(lambda x: 1 / (E2 + E1 * x))  # without the direction v
     S_z = beta * average(lambda x: x / (E2 + E1 * x))
     basis = np.stack([t.mu0, t.k * t.mu1])
-    gram, cross = basis * t.w @ basis.T, basis @ (t.w * t.h)
+    gram, cross = basis * t.w @ basis.T, basis @ (t.w * t.e0)
     gram[1, 1] += 1 / S_v  # what th costs in noise
-    across = (t.w @ (t.mu1 * t.h1)) ** 2 * S_z
-    return t.w @ t.power - cross @ np.linalg.solve(gram, cross) - across
+    across = (t.w @ (t.mu1 * t.e1)) ** 2 * S_z
+    return t.w @ t.e2 - cross @ np.linalg.solve(gram, cross) - across
 
 
 @pytest.mark.parametrize("beta", [0.5, 1.0, 3.0])
@@ -389,7 +389,7 @@ def test_large_ridge():
     """All that is left is the multiple of mu0(k) that no ridge holds back."""
     config = OneStep("tanh", "sign", 5.0, 4.0)
     t = spiked_features._tables(config)
-    limit = t.w @ t.power - (t.w @ (t.mu0 * t.h)) ** 2 / (t.w @ t.mu0**2)
+    limit = t.w @ t.e2 - (t.w @ (t.mu0 * t.e0)) ** 2 / (t.w @ t.mu0**2)
     assert learning_curve(config, 2.0, 1e7) == pytest.approx(limit, rel=1e-5)
     nothing = OneStep("tanh", "sign", 5.0, 0.0)
     assert learning_curve(nothing, 2.0, 1e7) == pytest.approx(1, rel=1e-5)

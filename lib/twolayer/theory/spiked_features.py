@@ -110,7 +110,7 @@ class OneStep:
 
     @property
     def overlap(self):
-        """gamma: cosine of the gradient's direction v = g/|g| with the target's direction."""
+        """cosine: cosine of the gradient's direction v = g/|g| with the target's direction."""
         return self.first.linear_part / self.first.gradient_norm
 
     @property
@@ -138,10 +138,10 @@ class OneStep:
         """
         t = _tables(self)
         basis = np.stack([t.mu0, t.k * t.mu1])
-        gram, cross = basis * t.w @ basis.T, basis @ (t.w * t.h)
+        gram, cross = basis * t.w @ basis.T, basis @ (t.w * t.e0)
         along = cross @ np.linalg.lstsq(gram, cross)[0]
-        across = (t.w @ (t.mu1 * t.h1)) ** 2 / (t.w @ t.mu1**2) if t.mu1.any() else 0.0
-        return float(t.w @ t.power - along - across)
+        across = (t.w @ (t.mu1 * t.e1)) ** 2 / (t.w @ t.mu1**2) if t.mu1.any() else 0.0
+        return float(t.w @ t.e2 - along - across)
 
 
 _first = functools.lru_cache(maxsize=128)(FirstStep)
@@ -172,9 +172,9 @@ class _Tables(NamedTuple):
     mu1: np.ndarray  # E g f / sqrt(c)
     mu2: np.ndarray  # E f^2 - mu0^2 - c mu1^2
     nu: np.ndarray  # d mu0 / dc
-    h: np.ndarray  # E phi(gamma k + rho g)
-    h1: np.ndarray  # E g phi
-    power: np.ndarray  # E phi^2 + noise^2
+    e0: np.ndarray  # E[y given k] = E phi(cosine k + sine g)
+    e1: np.ndarray  # E[y g given k]
+    e2: np.ndarray  # E[y^2 given k]
 
 
 def _smoothed(f, shift, scale):
@@ -227,10 +227,10 @@ def _student(config, k):
 @functools.lru_cache(maxsize=32)
 def _tables(config):
     r, root = config.strength, math.sqrt(config.bulk_variance)
-    gamma = config.overlap if r else 0.0  # without a spike no direction is special
-    rho = math.sqrt(1 - gamma**2)
+    cosine = config.overlap if r else 0.0  # without a spike no direction is special
+    sine = math.sqrt(1 - cosine**2)
     if r:
-        step = min(0.25, 0.18 * root / abs(r), 0.18 * rho / max(abs(gamma), 1e-9))
+        step = min(0.25, 0.18 * root / abs(r), 0.18 * sine / max(abs(cosine), 1e-9))
         k = step * np.arange(round(_CUT / step) + 1)
         w = step * np.exp(-k * k / 2) * np.where(k > 0, 2, 1) / math.sqrt(2 * math.pi)
     else:
@@ -240,15 +240,15 @@ def _tables(config):
     mu0, nu, mu1 = (v if abs(v).max() > 1e-10 * size else 0 * v for v in (mu0, nu, mu1))
     link = as_link(config.target)
     if r and getattr(link, "parity", 0):
-        h, h1, _, hh = _smoothed(link, gamma * k, rho)
-        h, h1 = (v * (link.parity == -1) for v in (h, h1))
-    elif r:  # an odd student meets the odd part of h only
-        values = _smoothed(link, gamma * np.concatenate([k, -k]), rho)
-        (h, back), (h1, back1), _, (hh, back2) = (np.split(v, 2) for v in values)
-        h, h1, hh = (h - back) / 2, (h1 + back1) / 2, (hh + back2) / 2
+        e0, e1, _, e2 = _smoothed(link, cosine * k, sine)
+        e0, e1 = (v * (link.parity == -1) for v in (e0, e1))
+    elif r:  # an odd student meets the odd part of e0 only
+        values = _smoothed(link, cosine * np.concatenate([k, -k]), sine)
+        (e0, back), (e1, back1), _, (e2, back2) = (np.split(v, 2) for v in values)
+        e0, e1, e2 = (e0 - back) / 2, (e1 + back1) / 2, (e2 + back2) / 2
     else:
-        h, h1, _, hh = _smoothed(link, 0 * k, 1.0)
-    return _Tables(k, w, mu0, mu1, mu2, nu, h, h1, hh + config.noise**2)
+        e0, e1, _, e2 = _smoothed(link, 0 * k, 1.0)
+    return _Tables(k, w, mu0, mu1, mu2, nu, e0, e1, e2 + config.noise**2)
 
 
 # --- the bulk: resolvent traces and forms. S = s0 + hat1 B B', averages over its m eigenvalues
@@ -290,61 +290,61 @@ def _labels(config):
 
 
 class _Anisotropic:
-    """Rows of B ~ N(0, C/d) with C = I + a A, A = Z'diag(y^2)Z/n0 over the step's samples."""
+    """Rows of B ~ N(0, C/d) with C = I + chi A, A = Z'diag(y^2)Z/n0 over the step's samples."""
 
     def __init__(self, config):
         first, z, y, w = config.first, *_labels(config)
         self.isotropic, self.alpha0 = _Isotropic(config), config.alpha0
-        self.beta, self.a = config.width_ratio, (config.bulk_variance - 1) / first.label_power
-        self.gamma, self.spiked = config.overlap, config.strength != 0
+        self.beta, self.chi = config.width_ratio, (config.bulk_variance - 1) / first.label_power
+        self.cosine, self.spiked = config.overlap, config.strength != 0
         self.theta1, self.norm = first.linear_part, first.gradient_norm
         self.y2 = y**2
         moments = [y**2, y**4, z**2 * y**2, z * y, z * y**3]
         self.weights = w[:, None] * np.stack(moments, axis=1)
 
-    def _averages(self, kappa, left, power=1):
-        """E[p / (1 + delta y^2)^power] of y^2, y^4, z^2 y^2, zy, zy^3; delta = kappa a l/alpha0."""
-        delta = kappa * left * (self.a / self.alpha0)
+    def _averages(self, omega, left, power=1):
+        """E[p / (1 + delta y^2)^power], p = y^2, y^4, z^2 y^2, zy, zy^3; delta = omega chi l/alpha0."""
+        delta = omega * left * (self.chi / self.alpha0)
         return (1 / (1 + delta[:, None] * self.y2) ** power) @ self.weights
 
-    def _trace(self, kappa):
-        """l = tr (1 + kappa C)^-1 / d, T = tr C (1 + kappa C)^-1 / d and dl/dkappa.
+    def _trace(self, omega):
+        """l = tr (1 + omega C)^-1 / d, T = tr C (1 + omega C)^-1 / d and dl/domega.
 
-        Newton for l (1 + kappa (1 + a E[y^2 / (1 + delta y^2)])) = 1, monotone from the left.
+        Newton for l (1 + omega (1 + chi E[y^2 / (1 + delta y^2)])) = 1, monotone from the left.
         """
-        a = self.a
-        left = 1 / (1 + kappa * (1 + a * self.weights[:, 0].sum()))
+        chi = self.chi
+        left = 1 / (1 + omega * (1 + chi * self.weights[:, 0].sum()))
         for _ in range(60):
-            free = 1 + a * self._averages(kappa, left)[:, 0]
-            inner = 1 + a * self._averages(kappa, left, 2)[:, 0]
-            step = (left * (1 + kappa * free) - 1) / (1 + kappa * inner)
+            free = 1 + chi * self._averages(omega, left)[:, 0]
+            inner = 1 + chi * self._averages(omega, left, 2)[:, 0]
+            step = (left * (1 + omega * free) - 1) / (1 + omega * inner)
             left = left - step
             if not np.any(abs(step) > 1e-12 * left):
                 break
-        free = 1 + a * self._averages(kappa, left)[:, 0]
-        return left, left * free, -left * inner / (1 + kappa * inner)
+        free = 1 + chi * self._averages(omega, left)[:, 0]
+        return left, left * free, -left * inner / (1 + omega * inner)
 
-    def _kappa(self, s0, hat1):
-        """kappa (s0 + hat1 T) = beta hat1, by Newton; monotone, since kappa T is concave."""
-        kappa = self.beta * hat1 * self.isotropic.traces(s0, hat1)[1]  # to the left of the root
+    def _omega(self, s0, hat1):
+        """omega (s0 + hat1 T) = beta hat1, by Newton; monotone, since omega T is concave."""
+        omega = self.beta * hat1 * self.isotropic.traces(s0, hat1)[1]  # to the left of the root
         for _ in range(60):
-            _, T, slope = self._trace(kappa)
-            step = (kappa * (s0 + hat1 * T) - self.beta * hat1) / (s0 - hat1 * slope)
-            kappa = kappa - step
-            if not np.any(abs(step) > 1e-12 * kappa):
+            _, T, slope = self._trace(omega)
+            step = (omega * (s0 + hat1 * T) - self.beta * hat1) / (s0 - hat1 * slope)
+            omega = omega - step
+            if not np.any(abs(step) > 1e-12 * omega):
                 break
-        return kappa
+        return omega
 
     def traces(self, s0, hat1):
         """As `_Isotropic.traces`."""
-        kappa = self._kappa(s0, hat1)
-        left, T, slope = self._trace(kappa)
+        omega = self._omega(s0, hat1)
+        left, T, slope = self._trace(omega)
         V2 = 1 / (s0 + hat1 * T)
         F = s0 - hat1 * slope
-        square = self._averages(kappa, left, 2)
-        inner = 1 + self.a * square[:, 0]
+        square = self._averages(omega, left, 2)
+        inner = 1 + self.chi * square[:, 0]
         bend = left * (
-            self.a**2 * left / self.alpha0 * square[:, 1] + inner**2 / (1 + kappa * inner)
+            self.chi**2 * left / self.alpha0 * square[:, 1] + inner**2 / (1 + omega * inner)
         )
         return (
             V2 * T,
@@ -354,31 +354,31 @@ class _Anisotropic:
             V2 / F * (self.beta * V2 * s0 * bend - slope * T),
         )
 
-    def _R(self, kappa, left):
-        """(C^-1 + kappa (1 - vv'))^-1 on (v, z); complex arguments too."""
-        y2, y4, z2y2, B, zy3 = np.moveaxis(self._averages(kappa, left), -1, 0)
-        a, norm = self.a, self.norm
-        noise = a * left / self.alpha0  # delta / kappa
-        free = 1 + a * z2y2
-        E11 = free / (1 + kappa * free)
+    def _R(self, omega, left):
+        """(C^-1 + omega (1 - vv'))^-1 on (v, z); complex arguments too."""
+        y2, y4, z2y2, B, zy3 = np.moveaxis(self._averages(omega, left), -1, 0)
+        chi, norm = self.chi, self.norm
+        noise = chi * left / self.alpha0  # delta / omega
+        free = 1 + chi * z2y2
+        E11 = free / (1 + omega * free)
         E1v = (E11 * B + noise * zy3) / norm
         Evv = noise * (zy3 * (self.theta1 + B) + y4 / self.alpha0)
-        Evv = (Evv + left * (1 + a * y2) * y2 / self.alpha0 + E11 * B**2) / norm**2
-        gamma, boost = 0.0, 0.0  # without a spike nothing is taken out
+        Evv = (Evv + left * (1 + chi * y2) * y2 / self.alpha0 + E11 * B**2) / norm**2
+        cosine, boost = 0.0, 0.0  # without a spike nothing is taken out
         if self.spiked:
-            gamma, boost = self.gamma, kappa / (1 - kappa * Evv)
-        rho = math.sqrt(1 - gamma**2)
-        Evz = (E1v - gamma * Evv) / rho
-        Ezz = (E11 - 2 * gamma * E1v + gamma**2 * Evv) / rho**2
+            cosine, boost = self.cosine, omega / (1 - omega * Evv)
+        sine = math.sqrt(1 - cosine**2)
+        Evz = (E1v - cosine * Evv) / sine
+        Ezz = (E11 - 2 * cosine * E1v + cosine**2 * Evv) / sine**2
         vz = Evz * (1 + boost * Evv)
         entries = Evv * (1 + boost * Evv), vz, vz, Ezz + boost * Evz**2
         return np.stack(entries, axis=-1).reshape(-1, 2, 2)
 
     def forms(self, s0, hat1, V1, V2, D0, D1, D2):
         """As `_Isotropic.forms`."""
-        b, kappa, h = self.beta, self.beta * V2 * hat1, 1e-30
-        left, _, slope = self._trace(kappa)
-        shifted = self._R(kappa + 1j * h, left + 1j * h * slope)  # complex step: d/dkappa
+        b, omega, h = self.beta, self.beta * V2 * hat1, 1e-30
+        left, _, slope = self._trace(omega)
+        shifted = self._R(omega + 1j * h, left + 1j * h * slope)  # complex step: d/domega
         R, dR = shifted.real, shifted.imag / h
         V2, D0, D1, hat1 = (x[:, None, None] for x in (V2, D0, D1, hat1))
         whole = R + b * V2 * hat1 * dR
@@ -480,12 +480,12 @@ def _solve(config, alpha, ridge, corrected):
     # what is learnt: t mu0, which no ridge holds back, and m . (k mu1, nu, z mu1), which it does
     basis = np.stack([t.mu0, t.k * t.mu1, t.nu][: M.shape[-1]])
     gram = np.einsum("nk,ik,jk->nij", P * t.w, basis, basis, optimize=True)
-    cross = (P * (t.w * t.h)) @ basis.T
+    cross = (P * (t.w * t.e0)) @ basis.T
     free = gram[:, 0, 0]
     share = gram[:, 1:, 0] / np.where(free > 0, free, 1)[:, None]
     inner = gram[:, 1:, 1:] - share[:, :, None] * gram[:, :1, 1:]
     outer = cross[:, 1:] - share * cross[:, :1]
-    hat = np.concatenate([outer, (P @ (t.w * t.h1 * t.mu1))[:, None]], axis=1)
+    hat = np.concatenate([outer, (P @ (t.w * t.e1 * t.mu1))[:, None]], axis=1)
     size = hat.shape[1]
     pull = np.zeros((len(ap), size, size))
     pull[:, :-1, :-1] = ap[:, None, None] * inner
@@ -494,7 +494,7 @@ def _solve(config, alpha, ridge, corrected):
     first = cross[:, 0] / np.where(free > 0, free, 1) - (share * m[:, :-1]).sum(1)
     readout = np.concatenate([first[:, None], m[:, :-1]], axis=1)
     C, psi = readout @ basis, m[:, -1:]
-    E0 = t.power + C * (C - 2 * t.h) - 2 * psi * t.mu1 * t.h1
+    E0 = t.e2 + C * (C - 2 * t.e0) - 2 * psi * t.mu1 * t.e1
 
     # the variance of the readout, q1 = |B'a|^2/m and q2 = |a|^2/m
     moments = _symmetric(D2, D1, D0)
@@ -615,8 +615,8 @@ def learnt_function(config, alpha, ridge, k, corrected=False):
         raise ValueError(f"k has shape {k.shape}; it must be a vector")
     readout = _solve(config, np.array([alpha]), np.array([ridge]), corrected).readout[0]
     mu0, mu1, nu, _ = _student(config, k)
-    gamma = config.overlap
-    target = _smoothed(as_link(config.target), gamma * k, math.sqrt(1 - gamma**2))[0]
+    cosine = config.overlap
+    target = _smoothed(as_link(config.target), cosine * k, math.sqrt(1 - cosine**2))[0]
     return readout @ np.stack([mu0, k * mu1, nu])[: len(readout)], target
 
 
