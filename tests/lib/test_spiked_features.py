@@ -64,6 +64,8 @@ def test_bad_arguments():
         step_map("tanh", "sign", [1.0], np.ones((2, 2)), 1.0)
     with pytest.raises(ValueError, match="model='other'"):
         simulate(CONFIG, 1.0, 1.0, 20, np.random.default_rng(0), model="other")
+    with pytest.raises(ValueError, match="no spike"):
+        simulate(OneStep("tanh", "sign", 4.0, 0.0), 1.0, 1.0, 20, np.random.default_rng(0), k=[0.0])
     with pytest.raises(TypeError, match="rng"):
         simulate(CONFIG, 1.0, 1.0, 20, 0)
 
@@ -126,5 +128,6 @@ def test_simulate_shapes_and_repeats():
     for model in ("network", "spiked"):
         out = run(model)
         assert out["error"].shape == (2, 2)
+        assert out["linear"] == pytest.approx(CONFIG.linear_bound, rel=0.2)
         assert out["learnt"].shape == (2, 2, 2)
         assert np.array_equal(out["error"], run(model)["error"])

@@ -105,12 +105,12 @@ class OneStep:
 
     @property
     def strength(self):
-        """r = eta E[sigma'] |g|: the spike inside each neuron."""
+        """The spike inside each neuron, ``r = eta E[sigma'] |g|``."""
         return self.eta and self.eta * self.first.slope * self.first.gradient_norm
 
     @property
     def overlap(self):
-        """cosine: cosine of the gradient's direction v = g/|g| with the target's direction."""
+        """Cosine of the angle between the gradient ``g = X'y/n0`` and the target's direction."""
         return self.first.linear_part / self.first.gradient_norm
 
     @property
@@ -303,8 +303,8 @@ class _Anisotropic:
         self.weights = w[:, None] * np.stack(moments, axis=1)
 
     def _averages(self, omega, left, power=1):
-        """E[p / (1 + delta y^2)^power], p = y^2, y^4, z^2 y^2, zy, zy^3; delta = omega chi l/alpha0."""
-        delta = omega * left * (self.chi / self.alpha0)
+        """Averages of p / (1 + delta y^2)^power for p = y^2, y^4, z^2 y^2, zy, zy^3."""
+        delta = omega * left * (self.chi / self.alpha0)  # left is l, the trace of `_trace`
         return (1 / (1 + delta[:, None] * self.y2) ** power) @ self.weights
 
     def _trace(self, omega):
@@ -740,7 +740,8 @@ def simulate(config, alpha, ridge, d, rng, *, model="network", k=None, n_test=40
     Returns
     -------
     dict of ndarray
-        ``error``, of the shape of `alpha` and `ridge`; with `k`, ``learnt``, of that shape and one
+        ``error``, of the shape of `alpha` and `ridge`; ``linear``, the error of the best linear
+        predictor on the same test samples; with `k`, ``learnt``, of the shape of ``error`` and one
         more axis: the mean of f(x) over inputs with v.x = k.
 
     Raises
@@ -756,6 +757,8 @@ def simulate(config, alpha, ridge, d, rng, *, model="network", k=None, n_test=40
     alpha, ridge = _pairs(alpha, ridge)
     d, rng = _checks.positive_int("d", d), _checks.generator(rng)
     n_test = _checks.positive_int("n_test", n_test)
+    if k is not None and not config.strength:
+        raise ValueError(f"k={k!r}: {config} has no spike, and no coordinate along it")
     _checks.one_of("model", model, ("network", "spiked"))
     data = SingleIndex(d, config.target, config.noise)
     m = max(1, round(config.width_ratio * d))
@@ -785,7 +788,8 @@ def simulate(config, alpha, ridge, d, rng, *, model="network", k=None, n_test=40
     features = network.features(x).double()
     x_test, _ = data.sample(n_test, rng)
     test, target = network.features(x_test).double().numpy(), data.target(x_test)
-    out = {"error": np.empty(n.shape)}
+    line = config.first.linear_part * x_test[:, 0]
+    out = {"error": np.empty(n.shape), "linear": np.mean((target - line) ** 2) + config.noise**2}
     if k is not None:  # move the test inputs along v, all to the same k
         k = _checks.real_array("k", k)
         along = network.preactivations(v[None]).double().numpy()[0]
