@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer import activations
@@ -38,6 +39,21 @@ def test_bad_config(change, message):
     good = {"student": "tanh", "target": "sin", "alpha0": 20.0, "eta": 3.0, "width_ratio": 1.0}
     with pytest.raises(ValueError, match=message):
         OneStep(**{**good, **change})
+
+
+def test_what_the_quadrature_cannot_resolve_is_an_error():
+    fast = OneStep("tanh", lambda z: np.sin(8 * np.pi * z), 16.0, 0.0)
+    with pytest.raises(ValueError, match="does not converge"):
+        learning_curve(fast, 1.0, 1.0)
+    with pytest.raises(ValueError, match="too fine"):
+        learning_curve(OneStep("tanh", "sign", 1e16, 1.0), 1.0, 1.0)
+    with pytest.raises(ValueError, match="rounding"):
+        OneStep("tanh", "sign", 4.0, 1e-12)
+    rough = activations.Activation(
+        "saw", lambda z: torch.sign(torch.sin(9 * z)), torch.zeros_like, parity=-1
+    )
+    with pytest.raises(ValueError, match="does not converge"):
+        learning_curve(OneStep(rough, "sign", 4.0, 0.0), 1.0, 1.0)
 
 
 def test_students_that_are_not_odd_have_random_features_only():

@@ -96,6 +96,11 @@ class OneStep:
                 "1 + eta E[sigma''] mean (y - f) x x', which this theory leaves out; take an odd "
                 "student, or eta=0"
             )
+        if 0 < abs(self.strength) < 1e-8:
+            raise ValueError(
+                f"eta={eta} gives a spike of {self.strength:.0e}, lost in rounding errors; take "
+                "eta=0, or for the limit of small steps ridge_risk of theory.spike at a large eta"
+            )
 
     @property
     def first(self):
@@ -106,7 +111,9 @@ class OneStep:
     @property
     def strength(self):
         """The spike inside each neuron, ``r = eta E[sigma'] |g|``."""
-        return self.eta and self.eta * self.first.slope * self.first.gradient_norm
+        if not self.eta or abs(self.first.slope) < 1e-12:  # no step, or an activation like he3
+            return 0.0
+        return self.eta * self.first.slope * self.first.gradient_norm
 
     @property
     def overlap(self):
@@ -196,16 +203,16 @@ def _smoothed(f, shift, scale):
         g = (left + half * (t + 1)).reshape(len(shift), -1)
         w = (half * v).reshape(g.shape) * np.exp(-g * g / 2) / math.sqrt(2 * math.pi)
     else:
-        step = 0.25 / max(1.0, scale)
+        step = math.sqrt(0.06) / max(1.0, scale)  # irrational: no period of f hides between nodes
         g = step * np.arange(-round(_CUT / step), round(_CUT / step) + 1)[None]
         w = step * np.exp(-g * g / 2) / math.sqrt(2 * math.pi)
     values = np.asarray(f(shift[:, None] + scale * g), dtype=float)
-    if not kinks:  # every second node is a rule of its own
+    if not kinks:
         w, g = w[0], g[0]
-        rough = values[:, ::2] @ (2 * w[::2])
-        means = values @ np.stack([w, w * g, w * (g * g - 1) / 2], axis=1)
-        square = values**2 @ w
-        if np.abs(rough - means[:, 0]).max() > 1e-3 * math.sqrt(square.max()):
+        rule = np.stack([w, w * g, w * (g * g - 1) / 2], axis=1)
+        means, square = values @ rule, values**2 @ w
+        rough = values[:, ::2] @ (2 * rule[::2])  # every second node is a rule of its own
+        if np.abs(rough - means)[:, :2].max() > 1e-3 * math.sqrt(square.max()):
             raise ValueError(
                 f"{f!r}: quadrature does not converge; where the function jumps or bends, give it "
                 "as an Activation with its kinks"
@@ -231,6 +238,11 @@ def _tables(config):
     sine = math.sqrt(1 - cosine**2)
     if r:
         step = min(0.25, 0.18 * root / abs(r), 0.18 * sine / max(abs(cosine), 1e-9))
+        if step < 1e-4:
+            raise ValueError(
+                f"{config}: functions of k vary within {step:.0e}, too fine for the quadrature; "
+                "take a smaller eta or alpha0"
+            )
         k = step * np.arange(round(_CUT / step) + 1)
         w = step * np.exp(-k * k / 2) * np.where(k > 0, 2, 1) / math.sqrt(2 * math.pi)
     else:
@@ -248,7 +260,13 @@ def _tables(config):
         e0, e1, e2 = (e0 - back) / 2, (e1 + back1) / 2, (e2 + back2) / 2
     else:
         e0, e1, _, e2 = _smoothed(link, 0 * k, 1.0)
-    return _Tables(k, w, mu0, mu1, mu2, nu, e0, e1, e2 + config.noise**2)
+    e2 = e2 + config.noise**2
+    if abs(w @ e2 - config.first.label_power) > 1e-6 * config.first.label_power:
+        raise ValueError(
+            f"target={config.target!r}: quadrature does not converge; where the link jumps or "
+            "bends, give it as an Activation with its kinks"
+        )
+    return _Tables(k, w, mu0, mu1, mu2, nu, e0, e1, e2)
 
 
 # --- the bulk: resolvent traces and forms. S = s0 + hat1 B B', averages over its m eigenvalues
