@@ -134,7 +134,9 @@ def explore(parameter, values, panels, *, label, description, choice=None):
     controls = [alt.param(name=parameter, value=float(values[len(values) // 2]), bind=binding)]
     if choice:
         name, options, title = choice
-        options = _checks.real_array("choice", options).tolist()
+        options = np.round(_checks.real_array("choice", options), 4).tolist()  # as in the table
+        if not isinstance(options, list) or len(options) < 2:
+            raise ValueError(f"choice={choice!r} must give a column, two or more values, a label")
         radio = alt.binding_radio(options=options, labels=[f"{v:g} " for v in options], name=title)
         controls.append(alt.param(name=name, value=options[len(options) // 2], bind=radio))
     chart = alt.hconcat(*(build(controls) for build in panels)).add_params(*controls)

@@ -59,3 +59,5 @@ def test_bad_input():
         Layer("line", "a", {"x": [1.0], "y": [1.0, 2.0]})
     with pytest.raises(ValueError, match="even steps"):
         chart(values=[0.0, 1.0, 3.0])
+    with pytest.raises(ValueError, match="two or more values"):
+        chart(choice=("n", [1.0], "n "))

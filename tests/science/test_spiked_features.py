@@ -468,6 +468,7 @@ SETTINGS = [
     (OneStep("erf", "sin", 4.0, 3.0, 0.5, noise=0.3), 0.1),
     (OneStep("tanh", "relu", 4.0, 4.0, 2.0), 0.5),
     (OneStep("tanh", "tanh", 0.5, 5.0), 0.1),
+    (OneStep("tanh", (0.0, 1.0, 0.0, -0.4), 8.0, 4.0, 1.5), 0.01),  # the row norms matter
 ]
 
 
@@ -482,9 +483,15 @@ def test_simulation(config, ridge):
         ]
         error = np.std(runs, 0, ddof=1) / math.sqrt(seeds)
         want = learning_curve(config, alpha, ridge, corrected)
-        # finite size: measured +11 % at d = 250 at worst for these kinds of settings, 1/d
-        assert np.all(abs(np.mean(runs, 0) - want) < 3 * error + 0.03 * want * 250 / d), model
-        assert np.all(3 * error < 0.08 * want)
+        slack = 10 * want / d  # finite size: 1 % at d = 1000, as asked of the spiked model
+        assert np.all(abs(np.mean(runs, 0) - want) < 3 * error + slack), model
+        assert np.all(3 * error < 0.12 * want)
+        if model == "network" and config in (SETTINGS[3][0], SETTINGS[4][0]):
+            for part in ("bulk", "norms"):  # each correction is needed in one of the two
+                needed = "bulk" if config is SETTINGS[3][0] else "norms"
+                alone = learning_curve(config, alpha, ridge, part)
+                close = np.all(abs(np.mean(runs, 0) - alone) < 3 * error + slack)
+                assert close == (part == needed)
 
 
 @pytest.mark.parametrize("student", ["relu", "abs", "he2", "he3", "sign", "gelu"])
@@ -494,20 +501,30 @@ def test_random_features_of_any_student(student):
     runs = [simulate(config, 2.0, 0.3, d, np.random.default_rng(s))["error"] for s in range(seeds)]
     error = np.std(runs, ddof=1) / math.sqrt(seeds)
     want = learning_curve(config, 2.0, 0.3)
-    assert abs(np.mean(runs) - want) < 3 * error + 6 * want / d
+    assert abs(np.mean(runs) - want) < 3 * error + 10 * want / d
+    assert 3 * error < 0.06 * want
 
 
-def test_learnt_function_of_a_network():
-    config, k, seeds = OneStep("tanh", "sign", 10.0, 6.0), np.linspace(-2, 2, 9), 10
-    want, target = learnt_function(config, 2.0, 0.5, k, corrected=True)
+CUBIC = OneStep("tanh", (0.0, 1.0, 0.0, -0.4), 8.0, 4.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("config", "ridge"), [(OneStep("tanh", "sign", 10.0, 6.0), 0.5), (CUBIC, 0.01)]
+)
+def test_learnt_function_of_a_network(config, ridge):
+    k, seeds = np.linspace(-2, 2, 9), 12
+    want, target = learnt_function(config, 2.0, ridge, k, corrected=True)
     runs = np.array(
         [
-            simulate(config, 2.0, 0.5, 400, np.random.default_rng([4, s]), k=k)["learnt"]
+            simulate(config, 2.0, ridge, 400, np.random.default_rng([4, s]), k=k)["learnt"]
             for s in range(seeds)
         ]
     )
     error = runs.std(0, ddof=1) / math.sqrt(seeds)
-    assert np.all(abs(runs.mean(0) - want) < 4 * error + 6 / 400)
+    assert np.all(abs(runs.mean(0) - want) < 4 * error + 10 / 400)  # 1 % of 1 at d = 1000
+    assert np.all(4 * error < 0.1)
+    if config is CUBIC:
+        return
     rho = math.sqrt(1 - config.overlap**2)
     assert np.allclose(target, 2 * norm.cdf(config.overlap / rho * k) - 1, atol=1e-10)
 

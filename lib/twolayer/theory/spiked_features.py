@@ -14,7 +14,7 @@ import dataclasses
 import functools
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -85,11 +85,20 @@ class OneStep:
     noise: float = 0.0
 
     def __post_init__(self):
-        if isinstance(self.target, list | np.ndarray):  # hashable, as the caches need it
-            object.__setattr__(self, "target", tuple(float(c) for c in self.target))
+        if isinstance(self.target, list | tuple | np.ndarray):  # hashable, as the caches need it
+            target = _checks.real_array("target", self.target)
+            if target.ndim != 1:
+                raise ValueError(f"target has shape {target.shape}; coefficients are a vector")
+            object.__setattr__(self, "target", tuple(target.tolist()))
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if not isinstance(value, Hashable):
+                raise TypeError(f"{field.name}={value!r} must be hashable (a number, a name, ...)")
         student = activations.get(self.student)
         eta = _checks.real("eta", self.eta, minimum=0)
         self.first  # checks the rest  # noqa: B018
+        if not self.first.label_power > 0:
+            raise ValueError(f"target={self.target!r} is zero: there is nothing to learn")
         if eta > 0 and student.parity != -1:
             raise ValueError(
                 f"student={self.student!r} is not odd: the step also multiplies its bulk by "
@@ -159,12 +168,21 @@ _legendre = functools.cache(leggauss)
 def _slopes(student):
     """Moments of sigma': variance, its overlap with z^2, and those of `_norms`."""
     student = activations.get(student)
-    z, w = nodes(student.kinks, 200)
-    f = student.derivative_at(z)
-    f = f - w @ f
-    third = w @ (f * z**2)
-    moments = w @ f**2, third, w @ (f * z) ** 2 - third**2, w @ f**4 - (w @ f**2) ** 2
-    return tuple(map(float, moments))
+
+    def moments(z, w):
+        f = student.derivative_at(z)
+        f = f - w @ f
+        third = w @ (f * z**2)
+        cross = w @ (f * z) ** 2 - third**2
+        return np.array([w @ f**2, third, cross, w @ f**4 - (w @ f**2) ** 2])
+
+    found, other = moments(*nodes(student.kinks, 200)), moments(*nodes(student.kinks, 160))
+    if not np.allclose(found, other, rtol=1e-5, atol=1e-7):
+        raise ValueError(
+            f"student={student.name!r}: quadrature of its derivative does not converge; give its "
+            "kinks where it jumps or bends"
+        )
+    return tuple(found.tolist())
 
 
 # --- functions of k
@@ -191,6 +209,11 @@ def _smoothed(f, shift, scale):
     Gauss-Legendre on pieces between them.
     """
     kinks = getattr(f, "kinks", ())
+    if scale > 1e3:
+        raise ValueError(
+            f"the step gives neurons of norm {scale:.0e}, too large for the quadrature; take a "
+            "smaller eta or noise, or a larger alpha0"
+        )
     if kinks:
         places = np.clip((np.array(kinks) - shift[:, None]) / scale, -_CUT, _CUT)
         ends = np.full((len(shift), 1), _CUT)
@@ -212,7 +235,9 @@ def _smoothed(f, shift, scale):
         rule = np.stack([w, w * g, w * (g * g - 1) / 2], axis=1)
         means, square = values @ rule, values**2 @ w
         rough = values[:, ::2] @ (2 * rule[::2])  # every second node is a rule of its own
-        if np.abs(rough - means)[:, :2].max() > 1e-3 * math.sqrt(square.max()):
+        gaps = *np.abs(rough - means)[:, :2].T, np.abs(values[:, ::2] ** 2 @ (2 * w[::2]) - square)
+        size = math.sqrt(square.max())
+        if max(gaps[0].max(), gaps[1].max(), gaps[2].max() / max(size, 1e-300)) > 1e-4 * size:
             raise ValueError(
                 f"{f!r}: quadrature does not converge; where the function jumps or bends, give it "
                 "as an Activation with its kinks"
@@ -308,7 +333,7 @@ def _labels(config):
 
 
 class _Anisotropic:
-    """Rows of B ~ N(0, C/d) with C = I + chi A, A = Z'diag(y^2)Z/n0 over the step's samples."""
+    """Rows of B ~ N(0, Gamma/d) Gamma = 1 + chi A, A = Z'diag(y^2)Z/n0 for the step's samples."""
 
     def __init__(self, config):
         first, z, y, w = config.first, *_labels(config)
@@ -326,7 +351,7 @@ class _Anisotropic:
         return (1 / (1 + delta[:, None] * self.y2) ** power) @ self.weights
 
     def _trace(self, omega):
-        """l = tr (1 + omega C)^-1 / d, T = tr C (1 + omega C)^-1 / d and dl/domega.
+        """l = tr (1 + omega Gamma)^-1 / d, T = tr Gamma (1 + omega Gamma)^-1 / d and dl/domega.
 
         Newton for l (1 + omega (1 + chi E[y^2 / (1 + delta y^2)])) = 1, monotone from the left.
         """
@@ -339,6 +364,8 @@ class _Anisotropic:
             left = left - step
             if not np.any(abs(step) > 1e-12 * left):
                 break
+        else:
+            left = np.full_like(left, np.nan)  # never seen; the caller warns
         free = 1 + chi * self._averages(omega, left)[:, 0]
         return left, left * free, -left * inner / (1 + omega * inner)
 
@@ -351,6 +378,8 @@ class _Anisotropic:
             omega = omega - step
             if not np.any(abs(step) > 1e-12 * omega):
                 break
+        else:
+            omega = np.full_like(omega, np.nan)
         return omega
 
     def traces(self, s0, hat1):
@@ -373,7 +402,7 @@ class _Anisotropic:
         )
 
     def _R(self, omega, left):
-        """(C^-1 + omega (1 - vv'))^-1 on (v, z); complex arguments too."""
+        """(Gamma^-1 + omega (1 - vv'))^-1 on (v, z); complex arguments too."""
         y2, y4, z2y2, B, zy3 = np.moveaxis(self._averages(omega, left), -1, 0)
         chi, norm = self.chi, self.norm
         noise = chi * left / self.alpha0  # delta / omega
@@ -540,8 +569,14 @@ def _pairs(alpha, ridge):
 def _check(config, corrected=False):
     if not isinstance(config, OneStep):
         raise TypeError(f"config={config!r} must be a OneStep")
-    if not isinstance(corrected, bool):
-        _checks.one_of("corrected", corrected, (False, True, "bulk", "norms"))
+    _checks.one_of("corrected", corrected, (False, True, "bulk", "norms"))
+
+
+def _points(k):
+    k = _checks.real_array("k", k)
+    if k.ndim != 1 or k.size == 0:
+        raise ValueError(f"k has shape {k.shape}; it must be a non-empty vector")
+    return k
 
 
 def learning_curve(config, alpha, ridge, corrected=False):
@@ -616,6 +651,11 @@ def learnt_function(config, alpha, ridge, k, corrected=False):
     ValueError, TypeError
         If an argument is out of its range, or eta = 0: there is no spike.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If the fixed point did not converge; `learnt` is then nan.
+
     Examples
     --------
     >>> config = OneStep("tanh", "sign", alpha0=20.0, eta=10.0)
@@ -628,9 +668,7 @@ def learnt_function(config, alpha, ridge, k, corrected=False):
         raise ValueError(f"{config} has no spike, and no coordinate along it")
     alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
     ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
-    k = _checks.real_array("k", k)
-    if k.ndim != 1:
-        raise ValueError(f"k has shape {k.shape}; it must be a vector")
+    k = _points(k)
     readout = _solve(config, np.array([alpha]), np.array([ridge]), corrected).readout[0]
     mu0, mu1, nu, _ = _student(config, k)
     cosine = config.overlap
@@ -669,13 +707,17 @@ def optimal_ridge(config, alpha, bounds=(1e-6, 1e4), corrected=False):
     """
     _check(config, corrected)
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
-    low, high = (_checks.real("bounds", b, minimum=0, strict=True) for b in bounds)
-    if low >= high:
+    ends = _checks.real_array("bounds", bounds, minimum=0, strict=True)
+    if ends.shape != (2,) or ends[0] >= ends[1]:
         raise ValueError(f"bounds={bounds!r} must be two ridges, the first below the second")
-    grid = np.geomspace(low, high, max(3, math.ceil(4 * math.log10(high / low))))
+    low, high = ends.tolist()
+    grid = np.geomspace(low, high, max(3, math.ceil(4 * (math.log10(high) - math.log10(low)))))
     best = np.empty(alpha.shape)
     for place, a in np.ndenumerate(alpha):
         curve = learning_curve(config, a, grid, corrected)
+        if np.isnan(curve).all():
+            best[place] = np.nan
+            continue
         i = int(np.clip(np.nanargmin(curve), 1, len(grid) - 2))
         found = minimize_scalar(
             lambda u, a=a: learning_curve(config, a, math.exp(u), corrected),
@@ -708,6 +750,11 @@ def step_map(student, target, alpha0, eta, alpha, *, ridges=None, width_ratio=1.
     ndarray, shape (p, q)
         The least test error over the ridges.
 
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is out of its range or not of its shape.
+
     Examples
     --------
     >>> step_map("tanh", "sign", [1.0, 20.0], [0.0, 10.0], alpha=2.0).round(3)
@@ -718,7 +765,10 @@ def step_map(student, target, alpha0, eta, alpha, *, ridges=None, width_ratio=1.
     for name, value in (("alpha0", alpha0), ("eta", eta)):
         if value.ndim != 1:
             raise ValueError(f"{name} has shape {value.shape}; it must be a vector")
-    ridges = np.geomspace(1e-4, 1e3, 40) if ridges is None else ridges
+    alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
+    ridges = np.geomspace(1e-4, 1e3, 40) if ridges is None else np.asarray(ridges)
+    if ridges.ndim != 1 or ridges.size == 0:
+        raise ValueError(f"ridges has shape {ridges.shape}; it must be a non-empty vector")
     return np.array(
         [
             [
@@ -775,8 +825,12 @@ def simulate(config, alpha, ridge, d, rng, *, model="network", k=None, n_test=40
     alpha, ridge = _pairs(alpha, ridge)
     d, rng = _checks.positive_int("d", d), _checks.generator(rng)
     n_test = _checks.positive_int("n_test", n_test)
-    if k is not None and not config.strength:
-        raise ValueError(f"k={k!r}: {config} has no spike, and no coordinate along it")
+    if alpha.size == 0:
+        raise ValueError("alpha and ridge must hold at least one number")
+    if k is not None:
+        k = _points(k)
+        if not config.strength:
+            raise ValueError(f"k is given, but {config} has no spike and no coordinate along it")
     _checks.one_of("model", model, ("network", "spiked"))
     data = SingleIndex(d, config.target, config.noise)
     m = max(1, round(config.width_ratio * d))
@@ -809,7 +863,6 @@ def simulate(config, alpha, ridge, d, rng, *, model="network", k=None, n_test=40
     line = config.first.linear_part * x_test[:, 0]
     out = {"error": np.empty(n.shape), "linear": np.mean((target - line) ** 2) + config.noise**2}
     if k is not None:  # move the test inputs along v, all to the same k
-        k = _checks.real_array("k", k)
         along = network.preactivations(v[None]).double().numpy()[0]
         base = network.preactivations(x_test[:1000]).double().numpy()
         base -= np.outer(x_test[:1000] @ v, along)
@@ -818,12 +871,9 @@ def simulate(config, alpha, ridge, d, rng, *, model="network", k=None, n_test=40
         out["learnt"] = np.empty((*n.shape, len(k)))
     for size in np.unique(n):
         at = n == size
-        fit = ridge_path if at.sum() > 1 else None
-        a = (
-            fit(features[:size], y[:size], ridge[at]).coefficients
-            if fit
-            else fit_readout(features[:size], y[:size], float(ridge[at][0]))[None]
-        ).numpy()
+        x, y_, lam = features[:size], y[:size], ridge[at]
+        fit = ridge_path(x, y_, lam).coefficients if lam.size > 1 else fit_readout(x, y_, lam[0])
+        a = fit.reshape(lam.size, m).numpy()
         out["error"][at] = ((test @ a.T - target[:, None]) ** 2).mean(0) + config.noise**2
         if k is not None:
             out["learnt"][at] = a @ means.T
