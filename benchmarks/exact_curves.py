@@ -13,6 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
+from one_step import seconds
 from scipy.integrate import quad
 
 from twolayer.hermite import nodes
@@ -21,17 +22,6 @@ from twolayer.theory.spiked_features import OneStep, learning_curve, step_map
 
 CONFIG, RIDGE, D = OneStep("tanh", "sin", 4.0, 3.0), 0.1, 2000
 ALPHAS = np.geomspace(0.2, 10, 30)
-REPEATS = 7
-
-
-def seconds(function, *arguments):
-    """Least of several runs (straightforward code, which takes seconds, is timed once)."""
-    best = math.inf
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        function(*arguments)
-        best = min(best, time.perf_counter() - start)
-    return best
 
 
 def spectrum(config, d):

@@ -333,7 +333,7 @@ def _labels(config):
 
 
 class _Anisotropic:
-    """Rows of B ~ N(0, Gamma/d) Gamma = 1 + chi A, A = Z'diag(y^2)Z/n0 for the step's samples."""
+    """Rows of B ~ N(0, Gamma/d), Gamma = 1 + chi A, A = Z'diag(y^2)Z/n0 for the step's samples."""
 
     def __init__(self, config):
         first, z, y, w = config.first, *_labels(config)
@@ -407,18 +407,18 @@ class _Anisotropic:
         chi, norm = self.chi, self.norm
         noise = chi * left / self.alpha0  # delta / omega
         free = 1 + chi * z2y2
-        E11 = free / (1 + omega * free)
-        E1v = (E11 * B + noise * zy3) / norm
-        Evv = noise * (zy3 * (self.theta1 + B) + y4 / self.alpha0)
-        Evv = (Evv + left * (1 + chi * y2) * y2 / self.alpha0 + E11 * B**2) / norm**2
+        K11 = free / (1 + omega * free)
+        K1v = (K11 * B + noise * zy3) / norm
+        Kvv = noise * (zy3 * (self.theta1 + B) + y4 / self.alpha0)
+        Kvv = (Kvv + left * (1 + chi * y2) * y2 / self.alpha0 + K11 * B**2) / norm**2
         cosine, boost = 0.0, 0.0  # without a spike nothing is taken out
         if self.spiked:
-            cosine, boost = self.cosine, omega / (1 - omega * Evv)
+            cosine, boost = self.cosine, omega / (1 - omega * Kvv)
         sine = math.sqrt(1 - cosine**2)
-        Evz = (E1v - cosine * Evv) / sine
-        Ezz = (E11 - 2 * cosine * E1v + cosine**2 * Evv) / sine**2
-        vz = Evz * (1 + boost * Evv)
-        entries = Evv * (1 + boost * Evv), vz, vz, Ezz + boost * Evz**2
+        Kvz = (K1v - cosine * Kvv) / sine
+        Kzz = (K11 - 2 * cosine * K1v + cosine**2 * Kvv) / sine**2
+        vz = Kvz * (1 + boost * Kvv)
+        entries = Kvv * (1 + boost * Kvv), vz, vz, Kzz + boost * Kvz**2
         return np.stack(entries, axis=-1).reshape(-1, 2, 2)
 
     def forms(self, s0, hat1, V1, V2, D0, D1, D2):
