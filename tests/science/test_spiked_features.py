@@ -321,6 +321,30 @@ def test_anisotropic_bulk_against_matrices(target):
     assert np.all(4 * error < 0.2 * size)
 
 
+def test_forms_with_the_row_norms_against_matrices():
+    """The third signal, correlated with W0 v, and the derivatives of the forms."""
+    config, d, got = OneStep("tanh", "sign", 1.0, 5.0, 1.5), 700, []
+    c, s0, hat1, cov, var = config.bulk_variance, 0.4, 0.6, -1.7, 7.0
+    bulk = spiked_features._Isotropic(config)
+    traces = bulk.traces(np.array([s0]), np.array([hat1]))
+    row = config.width_ratio * np.array([cov, var])
+    forms = spiked_features._with_norms(bulk.forms(s0, hat1, *traces), row, *traces[1:4])
+    want = np.concatenate(forms)
+    for seed in range(8):
+        rng = np.random.default_rng([11, seed])
+        B = rng.standard_normal((round(1.5 * d), d)) * math.sqrt(c / d)
+        rest = rng.standard_normal((2, len(B))) / math.sqrt(d)
+        start = B[:, 0] / c + math.sqrt(1 - 1 / c) * rest[0]  # W0 v, given B
+        P = np.stack([B[:, 0], cov * start + math.sqrt(var - cov**2) * rest[1], B[:, 1]], axis=1)
+        across = B[:, 1:] @ B[:, 1:].T
+        X = np.linalg.solve(s0 * np.eye(len(B)) + hat1 * across, P)
+        got.append([P.T @ X, X.T @ X, X.T @ across @ X])
+    error = np.std(got, axis=0, ddof=1) / math.sqrt(8)
+    size = np.sqrt(np.einsum("fii,fjj->fij", want, want))
+    assert np.all(abs(np.mean(got, 0) - want) < 4 * error + 5 * size / d)
+    assert np.all(4 * error < 0.15 * size)
+
+
 @pytest.mark.parametrize(
     ("student", "target", "alpha0", "eta"),
     [("tanh", "sign", 1.5, 3.0), ("sin", "tanh", 1.5, 3.0), ("tanh", "sign", 0.5, 5.0)],
@@ -469,6 +493,7 @@ SETTINGS = [
     (OneStep("tanh", "relu", 4.0, 4.0, 2.0), 0.5),
     (OneStep("tanh", "tanh", 0.5, 5.0), 0.1),
     (OneStep("tanh", (0.0, 1.0, 0.0, -0.4), 8.0, 4.0, 1.5), 0.01),  # the row norms matter
+    (OneStep("sin", "sin", 2.0, 3.0), 0.1),  # the bulk's variance matters
 ]
 
 

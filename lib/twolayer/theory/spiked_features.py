@@ -441,13 +441,16 @@ def _norms(config):
     return s, s**2 + own + 2 * (config.bulk_variance - 1) ** 2
 
 
-def _with_norms(form, row):
-    """A form over (v, z) with a third signal, the row norms, between: `row` is (cov, var)."""
-    out = np.zeros((len(form), 3, 3))
-    out[:, ::2, ::2] = form
-    out[:, 0, 1] = out[:, 1, 0] = row[0]
-    out[:, 1, 1] = row[1]
-    return out
+def _with_norms(forms, row, V2, D0, D1):
+    """M over (v, row norms, z) and minus its derivatives: `row` is beta times (cov, var)."""
+    three = []
+    for form, x in zip(forms, (V2, D0, D1), strict=True):
+        out = np.zeros((len(form), 3, 3))
+        out[:, ::2, ::2] = form
+        out[:, 0, 1] = out[:, 1, 0] = row[0] * x
+        out[:, 1, 1] = row[1] * x
+        three.append(out)
+    return three
 
 
 # --- the fixed point, and what follows from it by linear algebra
@@ -520,8 +523,7 @@ def _solve(config, alpha, ridge, corrected):
     _, V2, D0, D1, D2 = traces = bulk.traces(ridge + hat2, hat1)
     forms = bulk.forms(ridge + hat2, hat1, *traces)
     if corrected in (True, "norms"):
-        row = np.array(_norms(config))[:, None] * config.width_ratio
-        forms = [_with_norms(f, row * x) for f, x in zip(forms, (V2, D0, D1), strict=True)]
+        forms = _with_norms(forms, config.width_ratio * np.array(_norms(config)), V2, D0, D1)
     M, M0, M1 = forms
 
     # what is learnt: t mu0, which no ridge holds back, and m . (k mu1, nu, z mu1), which it does
