@@ -49,6 +49,19 @@ def execute(path):
     )
 
 
+def merged(outputs):
+    """The outputs without stderr, stdout in one piece: the kernel may flush it in several."""
+    kept = []
+    for output in outputs:
+        if output.get("name") == "stderr":
+            continue
+        if output.output_type == "stream" and kept and kept[-1].output_type == "stream":
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
+
+
 def write_twin(path, executed):
     """Write NAME.ipynb: the cells of NAME.md, the outputs of the execution."""
     twin = jupytext.read(path)
@@ -57,8 +70,7 @@ def write_twin(path, executed):
     if [c.source for c in code] != [c.source for c in run]:
         raise SystemExit(f"{path}: the build and jupytext read different cells")
     for cell, source in zip(code, run, strict=True):
-        outputs = [o for o in source.outputs if o.get("name") != "stderr"]
-        cell.outputs, cell.execution_count = outputs, source.execution_count
+        cell.outputs, cell.execution_count = merged(source.outputs), source.execution_count
     twin.metadata["jupytext"].pop("text_representation", None)  # as jupytext --sync leaves it
     for index, cell in enumerate(twin.cells):
         cell.id = f"cell-{index:03d}"

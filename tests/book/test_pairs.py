@@ -1,6 +1,7 @@
 """NAME.md and NAME.ipynb are one chapter; the notebook is committed executed."""
 
 import base64
+import itertools
 import os
 import pathlib
 import tempfile
@@ -29,6 +30,14 @@ def test_every_code_cell_was_executed_in_order_without_error(path):
     cells = [c for c in jupytext.read(path.with_suffix(".ipynb")).cells if c.cell_type == "code"]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
     assert not any(o.output_type == "error" for c in cells for o in c.outputs)
+
+
+@chapters
+def test_printed_text_comes_in_one_piece(path):
+    """The kernel may flush it in several, differently on each run."""
+    for cell in jupytext.read(path.with_suffix(".ipynb")).cells:
+        kinds = [o.output_type for o in cell.get("outputs", [])]
+        assert not any(a == b == "stream" for a, b in itertools.pairwise(kinds))
 
 
 @chapters
