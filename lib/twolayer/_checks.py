@@ -57,7 +57,10 @@ def generator(rng):
 
 def tensor(name, value, ndim, *, dtype=None, device=None):
     """Return `value` as a finite torch tensor with `ndim` axes, or raise."""
-    out = value if isinstance(value, torch.Tensor) else torch.as_tensor(np.asarray(value))
+    if not isinstance(value, torch.Tensor):
+        array = np.asarray(value)  # torch cannot share memory that is read-only
+        value = torch.as_tensor(array if array.flags.writeable else array.copy())
+    out = value
     if out.is_complex() or out.dtype == torch.bool:
         raise TypeError(f"{name} must hold real numbers, got dtype {out.dtype}")
     if dtype is not None or not out.is_floating_point():

@@ -2,15 +2,19 @@
 
 Each takes two arrays of rows, ``k(x, z) -> (n, n')``, or two vectors, ``k(x, z) -> float``, so
 that it serves ``KernelRidge(kernel="precomputed").fit(k(x, x), y)``, which is fast, and
-``KernelRidge(kernel=k)``, which calls it pair by pair. Polynomial, Gaussian and linear kernels:
+``KernelRidge(kernel=k)``, which calls it pair by pair. Gaussian and linear kernels:
 `sklearn.metrics.pairwise`.
 """
+
+import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
 from twolayer import _checks
 
-__all__ = ["arc_cosine", "random_features", "relu_ntk"]
+__all__ = ["RotationInvariant", "arc_cosine", "polynomial", "random_features", "relu_ntk"]
 
 
 def _rows(x, z):
@@ -22,71 +26,110 @@ def _rows(x, z):
     return x, z, (lambda k: float(k[0, 0])) if single else (lambda k: k)
 
 
-def _angles(x, z):
-    norms = np.linalg.norm(x, axis=1)[:, None] * np.linalg.norm(z, axis=1)
-    cosine = np.clip(x @ z.T / np.where(norms == 0, 1, norms), -1, 1)
-    return norms, cosine, np.arccos(cosine)
+@dataclasses.dataclass(frozen=True)
+class RotationInvariant:
+    """A kernel that depends on two inputs through their norms and their angle only.
 
-
-def arc_cosine(x, z=None):
-    """E[relu(w . x) relu(w . z)] over w ~ N(0, I/d): random ReLU features of infinite width.
+    Called with arrays of rows, shapes (n, d) and (n', d), it gives shape (n, n'), with two vectors
+    a float; without the second argument it takes the first twice.
 
     Parameters
     ----------
-    x : array_like, shape (n, d) or (d,)
-    z : array_like, shape (n', d) or (d,), optional
-        `x` without it.
-
-    Returns
-    -------
-    ndarray, shape (n, n'), or float
-        In the units of ``|x| |z| / d``.
-
-    Notes
-    -----
-    Cho & Saul 2009, the kernel of degree 1,
-    ``|x| |z| (sin t + (pi - t) cos t) / (2 pi d)`` at the angle t.
+    name : str
+    profile : callable
+        (s, t, cosine) to the kernel's values, with the norms s, t in units of sqrt(d), vectorised.
 
     Examples
     --------
-    >>> arc_cosine(np.array([2.0, 0.0]), np.array([2.0, 0.0]))  # E relu(g)^2 * 4 / 2
-    1.0
-    """
-    x, z, out = _rows(x, z)
-    norms, cosine, t = _angles(x, z)
-    kernel = norms * (np.sin(t) + (np.pi - t) * cosine) / (2 * np.pi * x.shape[1])
-    return out(kernel)
-
-
-def relu_ntk(x, z=None):
-    """The neural tangent kernel of a two-layer ReLU network without biases, both layers trained.
-
-    The sum of `arc_cosine` (the readout's part) and of x.z/d E[1(w.x > 0) 1(w.z > 0)] (the first
-    layer's), with entries of a of order 1.
-
-    Parameters
-    ----------
-    x : array_like, shape (n, d) or (d,)
-    z : array_like, shape (n', d) or (d,), optional
-        `x` without it.
-
-    Returns
-    -------
-    ndarray, shape (n, n'), or float
-
-    Notes
-    -----
-    Jacot, Gabriel & Hongler 2018; the step function's kernel is (pi - t) / (2 pi).
-
-    Examples
-    --------
-    >>> relu_ntk(np.array([2.0, 0.0]), np.array([2.0, 0.0]))
+    >>> linear = RotationInvariant("linear", lambda s, t, cosine: s * t * cosine)
+    >>> linear(np.array([3.0, 1.0]), np.array([1.0, 1.0]))
     2.0
     """
-    x, z, out = _rows(x, z)
-    norms, cosine, t = _angles(x, z)
-    scale = norms / (2 * np.pi * x.shape[1])
-    return out(scale * (np.sin(t) + 2 * (np.pi - t) * cosine))
+
+    name: str
+    profile: Callable
+
+    def __call__(self, x, z=None):
+        x, z, out = _rows(x, z)
+        s, t = (np.linalg.norm(v, axis=1) for v in (x, z))
+        norms = s[:, None] * t
+        cosine = x @ z.T
+        cosine /= np.where(norms == 0, 1, norms)
+        scale = x.shape[1] ** 0.5
+        np.clip(cosine, -1, 1, out=cosine)
+        return out(self.profile(s[:, None] / scale, t / scale, cosine))
+
+    def with_bias(self, scale=1.0):
+        """The kernel of networks with biases b ~ N(0, scale^2): inputs get a constant coordinate.
+
+        Parameters
+        ----------
+        scale : float
+            Standard deviation of the biases where first-layer weights have 1/sqrt(d).
+
+        Returns
+        -------
+        RotationInvariant
+        """
+        b = _checks.real("scale", scale, minimum=0)
+        profile = functools.partial(_with_bias, self.profile, b)
+        return RotationInvariant(f"{self.name} with bias", profile)
+
+
+def _with_bias(profile, b, s, t, cosine):
+    s1, t1 = np.sqrt(s * s + b * b), np.sqrt(t * t + b * b)
+    norms = s1 * t1
+    inner = np.clip((s * t * cosine + b * b) / np.where(norms == 0, 1, norms), -1, 1)
+    return profile(s1, t1, inner)
+
+
+def _arc_cosine(s, t, cosine):
+    angle = np.arccos(cosine)
+    return s * t * (np.sqrt(1 - cosine * cosine) + (np.pi - angle) * cosine) / (2 * np.pi)
+
+
+def _relu_ntk(s, t, cosine):
+    angle = np.arccos(cosine)
+    return s * t * (np.sqrt(1 - cosine * cosine) + 2 * (np.pi - angle) * cosine) / (2 * np.pi)
+
+
+#: E[relu(w . x) relu(w . z)] over w ~ N(0, I/d): random ReLU features of infinite width. At the
+#: angle t it is ``|x| |z| (sin t + (pi - t) cos t) / (2 pi d)`` (Cho & Saul 2009, degree 1).
+arc_cosine = RotationInvariant("arc-cosine", _arc_cosine)
+
+#: The neural tangent kernel of a two-layer ReLU network, both layers trained, entries of a of order
+#: 1 (Jacot, Gabriel & Hongler 2018): `arc_cosine` (the readout's part) and x.z/d times
+#: E[1(w.x > 0) 1(w.z > 0)] = (pi - t) / (2 pi) (the first layer's).
+relu_ntk = RotationInvariant("ReLU NTK", _relu_ntk)
+
+
+def polynomial(degree, offset=1.0):
+    """The polynomial kernel (offset + x.z/d)^degree.
+
+    Parameters
+    ----------
+    degree : int
+        >= 1.
+    offset : float
+        >= 0; the kernel holds every degree up to `degree` if it is positive.
+
+    Returns
+    -------
+    RotationInvariant
+
+    Examples
+    --------
+    >>> polynomial(2)(np.array([1.0, 1.0]), np.array([3.0, -1.0]))  # (1 + 2/2)^2
+    4.0
+    """
+    degree = _checks.positive_int("degree", degree)
+    offset = _checks.real("offset", offset, minimum=0)
+    profile = functools.partial(_polynomial, degree, offset)
+    return RotationInvariant(f"polynomial {degree}", profile)
+
+
+def _polynomial(degree, offset, s, t, cosine):
+    return (offset + s * t * cosine) ** degree
 
 
 def random_features(network):

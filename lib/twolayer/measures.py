@@ -6,7 +6,13 @@ from scipy.sparse.linalg import LinearOperator, eigsh
 
 from twolayer import _checks
 
-__all__ = ["alignment", "leading_singular", "singular_values", "squared_overlap"]
+__all__ = [
+    "alignment",
+    "leading_singular",
+    "singular_values",
+    "squared_overlap",
+    "subspace_overlap",
+]
 
 
 def _matrix(name, value):
@@ -124,3 +130,52 @@ def alignment(W, direction):
         raise ValueError(f"direction has {len(v)} entries; W has {W.shape[1]} columns")
     norms = np.linalg.norm(W, axis=1) * np.linalg.norm(v)
     return W @ v / np.where(norms == 0, 1, norms)
+
+
+def subspace_overlap(W, U):
+    """How much of span(U) the leading input directions of a first layer hold.
+
+    The mean squared cosine of the principal angles between span(U) and the span of the top r
+    right singular vectors of `W`.
+
+    Parameters
+    ----------
+    W : array or tensor, shape (m, d)
+        At least r rows.
+    U : array or tensor, shape (r, d)
+        Rows of rank r, not necessarily orthonormal.
+
+    Returns
+    -------
+    float
+        In [0, 1]; for independent subspaces about r/d.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, r > min(m, d), or the rows of `U` are linearly dependent.
+
+    Notes
+    -----
+    Where the r-th and the next singular value are equal, the leading subspace is not unique.
+
+    Examples
+    --------
+    >>> round(subspace_overlap(np.diag([3.0, 2.0, 1.0]), [[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]), 9)
+    0.5
+    """
+    W, U = _matrix("W", W), _matrix("U", U)
+    r, d = U.shape
+    if W.shape[1] != d or r == 0 or r > min(W.shape):
+        raise ValueError(
+            f"U has shape {U.shape} and W {W.shape}; U must have as many columns, and between 1 "
+            f"and {min(W.shape)} rows"
+        )
+    if np.linalg.matrix_rank(U) < r:
+        raise ValueError(f"the {r} rows of U are linearly dependent; they must span {r} directions")
+    basis = np.linalg.qr(U.T)[0]
+    if len(W) >= d:
+        top = np.linalg.eigh(W.T @ W)[1][:, -r:]
+    else:
+        top = np.linalg.svd(W, full_matrices=False)[2][:r].T
+    return float(np.minimum(np.square(top.T @ basis).sum() / r, 1.0))

@@ -1,5 +1,6 @@
 """A function over a grid of settings and several seeds: cached, resumable, in parallel."""
 
+import datetime
 import dis
 import functools
 import hashlib
@@ -7,10 +8,12 @@ import inspect
 import itertools
 import os
 import pathlib
+import platform
 import sys
 import sysconfig
 import types
 import warnings
+from importlib import metadata
 
 import joblib
 import numpy as np
@@ -18,7 +21,7 @@ from tqdm import tqdm
 
 from twolayer import _checks
 
-__all__ = ["cache_folder", "library_hash", "standard_error", "sweep"]
+__all__ = ["cache_folder", "library_hash", "load", "standard_error", "store", "sweep"]
 
 
 @functools.cache
@@ -222,3 +225,79 @@ def standard_error(values, axis=-1):
     if values.shape[axis] < 2:
         raise ValueError(f"values has {values.shape[axis]} seeds along axis {axis}; it needs 2")
     return (values.std(axis, ddof=1) / np.sqrt(values.shape[axis]))[()]
+
+
+def store(path, columns, *, command, seconds):
+    """Write the results of a large run as a table that a chapter can read back.
+
+    The header says which command made it, when, with which versions and in what time.
+
+    Parameters
+    ----------
+    path : str or path
+        A CSV file; its folder must exist.
+    columns : dict of str to array_like, shape (k,)
+        Numbers or words without commas.
+    command : str
+        What a reader runs to make the table again.
+    seconds : float
+        How long it took.
+
+    Raises
+    ------
+    ValueError
+        If the columns differ in length, there is none, or a word has a comma.
+
+    See Also
+    --------
+    load
+    """
+    seconds = _checks.real("seconds", seconds, minimum=0)
+    rows = list(zip(*columns.values(), strict=False))
+    if not rows or len({len(values) for values in columns.values()}) > 1:
+        raise ValueError("columns must have one length, at least one")
+    versions = " ".join(f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "scipy"))
+    lines = [
+        f"# command: {command}",
+        f"# date: {datetime.date.today()}; python {platform.python_version()} {versions}",
+        f"# run time: {seconds:.0f} s",
+        ",".join(columns),
+    ]
+    words = [
+        [f"{v:.6g}" if isinstance(v, float | np.floating) else str(v) for v in row] for row in rows
+    ]
+    if any("," in word for row in words for word in row):
+        raise ValueError("columns must hold words without commas")
+    lines += [",".join(row) for row in words]
+    pathlib.Path(path).write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def load(path):
+    """Read a table of `store`.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    dict of str to ndarray, shape (k,)
+        A column that holds numbers only is one of floats.
+
+    Raises
+    ------
+    ValueError
+        If the file has no header with its command, or no rows.
+    """
+    lines = pathlib.Path(path).read_text("utf-8").splitlines()
+    body = [line for line in lines if not line.startswith("#")]
+    if not lines or not lines[0].startswith("# command: ") or len(body) < 2:
+        raise ValueError(f"path={str(path)!r} is not a table of twolayer.sweep.store")
+    values = zip(*(line.split(",") for line in body[1:]), strict=True)
+    columns = {}
+    for name, column in zip(body[0].split(","), values, strict=True):
+        try:
+            columns[name] = np.array(column, dtype=float)
+        except ValueError:
+            columns[name] = np.array(column)
+    return columns

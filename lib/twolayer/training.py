@@ -1,4 +1,4 @@
-"""One gradient step on the first layer, and ridge regression of the readout."""
+"""Gradient steps on the first layer, ridge regression of the readout, Adam on both layers."""
 
 import dataclasses
 import math
@@ -10,8 +10,18 @@ from sklearn.exceptions import ConvergenceWarning
 
 from twolayer import _checks
 from twolayer._blas import product
+from twolayer.network import TwoLayer
 
-__all__ = ["RidgePath", "descent_direction", "fit_readout", "gradient_step", "ridge_path"]
+__all__ = [
+    "RidgePath",
+    "descent_direction",
+    "fit_readout",
+    "gradient_step",
+    "learn_directions",
+    "remove_linear_part",
+    "ridge_path",
+    "train",
+]
 
 _BLOCK = 1024  # rows of data per block: temporaries stay small, products stay at full speed
 
@@ -95,6 +105,112 @@ def gradient_step(network, x, y, eta):
     if not torch.isfinite(W).all():
         raise ValueError(f"eta={eta} gives non-finite weights; take a smaller step or scale y")
     return network.with_weights(W)
+
+
+def remove_linear_part(x, y):
+    """Labels without their constant and linear parts, fitted by least squares.
+
+    Parameters
+    ----------
+    x : array or tensor, shape (n, d)
+    y : array or tensor, shape (n,)
+
+    Returns
+    -------
+    residual : ndarray, shape (n,)
+        y - intercept - x . slope: its mean and its products with the inputs vanish on the sample.
+    intercept : float
+    slope : ndarray, shape (d,)
+        Of least norm where n <= d.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite, or all labels are equal.
+
+    Notes
+    -----
+    The plain averages mean(y), mean(y x) leave an error of order sqrt(d/n), which the first
+    gradient would follow. Damian, Lee & Soltanolkotabi 2022, Algorithm 1, uses the averages.
+
+    Examples
+    --------
+    >>> residual, intercept, slope = remove_linear_part([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0])
+    >>> residual.round(9) + 0.0, round(intercept, 9), slope.round(9)
+    (array([0., 0., 0.]), 1.0, array([2.]))
+    """
+    x, y = (_checks.tensor(*v).detach().cpu().numpy() for v in (("x", x, 2), ("y", y, 1)))
+    _checks.same_length("x", x, "y", y)
+    x, y = x.astype(float, copy=False), y.astype(float, copy=False)
+    if np.ptp(y) == 0:
+        raise ValueError(f"y is constant, {y[0]:g}; its variance must be positive")
+    centre, mean = x.mean(0), y.mean()
+    inside = x - centre
+    slope = np.linalg.lstsq(inside.T @ inside, inside.T @ (y - mean), rcond=1e-12)[0]
+    return y - mean - inside @ slope, float(mean - centre @ slope), slope
+
+
+@torch.no_grad()
+def learn_directions(x, y, m, rng, *, activation="relu", dtype=torch.float64):
+    """A network whose first layer took one large gradient step, with weight decay 1/eta.
+
+    The step erases the initial weights: what remains of neuron j is the gradient,
+    a_j mean(r sigma'(w_j . x) x), at a symmetric initialisation (f = 0) and for labels r without
+    constant and linear parts. Rows are scaled to unit norm (so the step's size drops out), biases
+    are redrawn from N(0, 1), and the readout is zero: `fit_readout` fits it.
+
+    Parameters
+    ----------
+    x : array or tensor, shape (n, d)
+    y : array or tensor, shape (n,)
+        Labels; their constant and linear parts are removed here.
+    m : int
+        Width, even: neurons come in pairs of opposite readout, so of opposite weights.
+    rng : numpy.random.Generator
+    activation : str or Activation
+    dtype : torch.dtype
+        Of the network and of the gradient; float32 is accurate enough, and twice as fast.
+
+    Returns
+    -------
+    TwoLayer
+        Unit rows W, shape (m, d).
+
+    Raises
+    ------
+    ValueError
+        If `m` is odd, shapes do not fit, an entry is not finite, all labels are equal, or nothing
+        is left of them without their linear part.
+
+    Notes
+    -----
+    Damian, Lee & Soltanolkotabi 2022, Algorithm 1, lines 1-5; the unit norm is ours. The cost is
+    two products of n m/2 d multiply-adds: one neuron of a pair tells the other.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((4000, 8))
+    >>> net = learn_directions(x, x[:, 0] ** 2, 64, rng)
+    >>> bool((net.W[:, 0] ** 2).mean() > 0.8)
+    True
+    """
+    if _checks.positive_int("m", m) % 2:
+        raise ValueError(f"m={m} must be even: neurons come in pairs")
+    residual, _, _ = remove_linear_part(x, y)
+    left, scale = np.abs(residual).max(), np.abs(np.asarray(y, dtype=float)).max()
+    if left <= 1e-9 * scale:
+        raise ValueError("y is linear in x on this sample; it needs variance beyond its linear part")
+    x = _checks.tensor("x", x, 2, dtype=dtype)
+    half = TwoLayer.mean_field(m // 2, x.shape[1], activation, rng, dtype=dtype)
+    residual = torch.as_tensor(residual / left, dtype=dtype)
+    pull = torch.zeros_like(half.W)
+    for xb, rb in zip(x.split(_BLOCK), residual.split(_BLOCK), strict=True):
+        slope = half.activation.derivative(product(xb, half.W.T))
+        pull.add_(product(slope.mul_(rb[:, None]).T, xb))
+    pull /= pull.norm(dim=1, keepdim=True).clamp(min=torch.finfo(dtype).tiny)
+    W = torch.cat([pull, -pull])
+    return TwoLayer(W, torch.zeros(m, dtype=dtype), activation, rng.standard_normal(m))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -280,3 +396,102 @@ def _regression(features, y):
     y = _checks.tensor("y", y, 1, dtype=features.dtype, device=features.device)
     _checks.same_length("features", features, "y", y)
     return features, y
+
+
+def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=None):
+    """Adam on all parameters of several networks at once, squared loss, in place.
+
+    The networks share a shape and differ in weights, data and seeds: one batched product serves
+    all, which saves the overhead of small steps. Each follows the path it would follow alone.
+
+    Parameters
+    ----------
+    networks : sequence of TwoLayer
+        k networks of one shape, activation and dtype; changed in place.
+    x : array or tensor, shape (k, n, d)
+    y : array or tensor, shape (k, n)
+    rates : dict of str to float
+        Learning rates, > 0, of some of ``"W"``, ``"b"`` and ``"a"``; the others stay.
+    steps : int
+    rngs : sequence of numpy.random.Generator
+        One for each network; it draws the minibatches, without replacement within an epoch.
+    batch : int
+        Size of the minibatches, at most n.
+    decay : bool
+        Let the rates fall to zero along half a cosine.
+    every : int, optional
+        How often to yield; once, at the end, without it.
+
+    Yields
+    ------
+    int
+        Steps done, with the networks up to date.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite, a rate is unknown or not positive, or the
+        loss leaves the finite numbers.
+
+    Notes
+    -----
+    Adam: Kingma & Ba 2015, as torch implements it.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> net = TwoLayer.symmetric(32, 2, "relu", rng)
+    >>> x = rng.standard_normal((1, 256, 2))
+    >>> for _ in train([net], x, abs(x[..., 0]), rates={"W": 0.03, "a": 0.03}, steps=300, rngs=[rng]):
+    ...     error = ((net(x[0]).detach().numpy() - abs(x[0, :, 0])) ** 2).mean()
+    >>> bool(error < 0.02)
+    True
+    """
+    networks, rngs = list(networks), [_checks.generator(rng) for rng in rngs]
+    if not networks or len({(net.W.shape, net.W.dtype) for net in networks}) > 1:
+        raise ValueError("networks must hold networks of one shape and dtype, at least one")
+    first = networks[0]
+    x, y = _checks.tensor("x", x, 3, dtype=first.W.dtype), _checks.tensor("y", y, 2)
+    k, n, d = x.shape
+    if k != len(networks) or k != len(rngs) or y.shape != (k, n) or d != first.d or n == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; they must be ({len(networks)}, "
+            f"n, {first.d}) and ({len(networks)}, n), with a generator each, got {len(rngs)}"
+        )
+    y, steps = y.to(x.dtype), _checks.positive_int("steps", steps)
+    batch, every = min(_checks.positive_int("batch", batch), n), every or steps
+    every = _checks.positive_int("every", every)
+    for name, rate in rates.items():
+        _checks.one_of("rates", name, ("W", "b", "a"))
+        _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True)
+    if not rates:
+        raise ValueError("rates must name at least one of 'W', 'b', 'a'")
+    stack = {name: torch.stack([getattr(net, name).detach() for net in networks]) for name in "Wba"}
+    groups = [{"params": [stack[name].requires_grad_()], "lr": rate} for name, rate in rates.items()]
+    optimiser = torch.optim.Adam(groups)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda t: (1 + math.cos(math.pi * t / steps)) / 2 if decay else 1.0
+    )
+    order, rows = None, torch.arange(k)[:, None]
+    per_epoch = n // batch
+    for step in range(steps):
+        if step % per_epoch == 0:
+            order = torch.as_tensor(np.stack([rng.permutation(n) for rng in rngs]))
+        at = (step % per_epoch) * batch
+        chosen = order[:, at : at + batch]
+        with torch.enable_grad():
+            z = torch.baddbmm(stack["b"][:, None], x[rows, chosen], stack["W"].mT)
+            f = (first.activation(z) @ stack["a"][..., None])[..., 0] / math.sqrt(first.m)
+            loss = (f - y[rows, chosen]).square().mean(1).sum()
+            optimiser.zero_grad()
+            loss.backward()
+        if not torch.isfinite(loss):
+            raise ValueError(f"the loss is {float(loss)} at step {step}; rates={rates} are too large")
+        optimiser.step()
+        schedule.step()
+        if (step + 1) % every == 0 or step + 1 == steps:
+            with torch.no_grad():
+                for name, value in stack.items():
+                    for net, one in zip(networks, value, strict=True):
+                        getattr(net, name).copy_(one)
+            yield step + 1

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from twolayer import sweep as module
-from twolayer.sweep import standard_error, sweep
+from twolayer.sweep import load, standard_error, store, sweep
 
 GRID = {"n": [10, 100], "shift": [0.0, 1.0, 5.0]}
 
@@ -224,3 +224,30 @@ def test_standard_error():
     np.testing.assert_allclose(standard_error(values, 0), np.std(values, 0, ddof=1) / np.sqrt(3))
     with pytest.raises(ValueError, match="values has 1 seeds"):
         standard_error([1.0])
+
+
+def test_a_stored_table_comes_back_with_its_provenance(tmp_path):
+    path = tmp_path / "large.csv"
+    columns = {"d": [16, 32], "method": ["kernel", "one step"], "error": [0.5, 1 / 3]}
+    store(path, columns, command="papermill chapter.ipynb", seconds=3.2)
+    header = path.read_text().splitlines()[:3]
+    assert header[0] == "# command: papermill chapter.ipynb"
+    assert "numpy" in header[1]
+    assert header[2] == "# run time: 3 s"
+    back = load(path)
+    assert back["method"].tolist() == ["kernel", "one step"]
+    np.testing.assert_allclose(back["error"], columns["error"], rtol=1e-5)
+    np.testing.assert_array_equal(back["d"], [16, 32])
+
+
+def test_tables_that_are_refused(tmp_path):
+    for columns, message in [
+        ({}, "at least one"),
+        ({"a": [1], "b": [1, 2]}, "one length"),
+        ({"a": ["x,y"]}, "without commas"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            store(tmp_path / "t.csv", columns, command="make", seconds=1)
+    (tmp_path / "t.csv").write_text("d\n1\n")
+    with pytest.raises(ValueError, match="not a table"):
+        load(tmp_path / "t.csv")

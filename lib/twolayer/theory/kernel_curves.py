@@ -1,0 +1,401 @@
+"""Learning curves of ridge regression on fixed features: kernels, and frozen first layers.
+
+Ridge regression sees its features through three lists: the eigenvalues of their covariance, how
+often each occurs, and the target's power in each eigenspace (a `Spectrum`). From them follows the
+test error for any number of samples. The spectrum is exact here, at any dimension: for kernels
+that depend on norms and angles (`kernel_spectrum`), and for ReLU features of a given first layer
+(`feature_spectrum`).
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+from scipy.special import gammaln, ndtr
+
+from twolayer import _checks
+from twolayer.data import MultiIndex, SingleIndex, as_link
+from twolayer.hermite import coefficients, he
+
+__all__ = [
+    "Spectrum",
+    "feature_moments",
+    "feature_spectrum",
+    "kernel_spectrum",
+    "learning_curve",
+    "optimal_curve",
+    "optimal_ridge",
+]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Spectrum:
+    """What ridge regression sees of features and target.
+
+    Attributes
+    ----------
+    eigenvalues : ndarray, shape (k,)
+        Of the features' covariance (of the kernel's integral operator), > 0.
+    multiplicity : ndarray, shape (k,)
+        How often each occurs.
+    power : ndarray, shape (k,)
+        E[(projection of the target on the eigenspace)^2], in the units of y^2.
+    tail : float
+        Sum of the eigenvalues that are left out: they act as additional ridge.
+    outside : float
+        Power of the target that the eigenspaces do not hold.
+    noise : float
+        Variance of the label noise.
+    """
+
+    eigenvalues: np.ndarray
+    multiplicity: np.ndarray
+    power: np.ndarray
+    tail: float = 0.0
+    outside: float = 0.0
+    noise: float = 0.0
+
+    def __post_init__(self):
+        for name in ("eigenvalues", "multiplicity", "power"):
+            value = _checks.real_array(name, getattr(self, name), minimum=0, strict=name[0] != "p")
+            object.__setattr__(self, name, value)
+            if value.shape != self.eigenvalues.shape or value.ndim != 1 or value.size == 0:
+                raise ValueError(
+                    f"{name} has shape {value.shape}; the three lists must have one length"
+                )
+        for name in ("tail", "outside", "noise"):
+            _checks.real(name, getattr(self, name), minimum=0)
+
+    def _sums(self, kappa):
+        """Degrees of freedom of first and second kind, and the bias, at each effective ridge."""
+        share = self.eigenvalues / (self.eigenvalues + np.asarray(kappa)[..., None])
+        N = self.multiplicity
+        return share @ N, share**2 @ N, (1 - share) ** 2 @ self.power + self.outside
+
+    def _error(self, n, kappa):
+        """Test error less noise; inf where more is fitted than there are samples."""
+        _, second, bias = self._sums(kappa)
+        left = 1 - second / n
+        with np.errstate(divide="ignore"):
+            return np.where(left > 0, (bias + self.noise) / left - self.noise, np.inf)
+
+    def _kappa(self, n, ridge):
+        """The effective ridge: n = dof(kappa) + (ridge + tail) / kappa, by bisection in log."""
+        n, ridge = np.broadcast_arrays(n, ridge + self.tail)
+        top = (ridge + self.eigenvalues @ self.multiplicity) / n  # all shares < eigenvalue / kappa
+        low, high = np.log(ridge / n + 1e-300), np.log(top)
+        for _ in range(100):
+            middle = (low + high) / 2
+            kappa = np.exp(middle)
+            much = self._sums(kappa)[0] + ridge / kappa > n
+            low, high = np.where(much, middle, low), np.where(much, high, middle)
+            if np.all(high - low < 1e-13 * np.maximum(1, abs(high))):
+                break
+        return np.exp((low + high) / 2)
+
+
+def _samples(n):
+    return _checks.real_array("n", n, minimum=0, strict=True)
+
+
+def learning_curve(spectrum, n, ridge):
+    """Test error of ridge regression, without the label noise of the test sample.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    n : array_like
+        Samples, > 0.
+    ridge : array_like
+        > 0, added to the sum of squares, as in scikit-learn's `KernelRidge`; broadcasts with `n`.
+
+    Returns
+    -------
+    ndarray or float
+        E (f - f*)^2, in the units of y^2.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite or not positive.
+
+    Notes
+    -----
+    The deterministic equivalent, with eigenvalues l_k of multiplicity N_k and target power P_k:
+    n = sum N_k l_k / (l_k + kappa) + ridge / kappa fixes the effective ridge kappa, and the error is
+    [sum P_k (kappa / (l_k + kappa))^2 + noise] / [1 - sum N_k (l_k / (l_k + kappa))^2 / n] - noise.
+    It is exact in the limit for features that act as Gaussian ones. Bordelon, Canatar & Pehlevan
+    2020; Misiakiewicz & Montanari's lectures, section 2.
+
+    Examples
+    --------
+    >>> isotropic = Spectrum([1.0], [50], [1.0])  # least squares with 50 features, no noise
+    >>> round(float(learning_curve(isotropic, 25, 1e-12)), 6)  # 1 - n/d
+    0.5
+    """
+    n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
+    return spectrum._error(n, spectrum._kappa(n, ridge))[()]
+
+
+def _best(spectrum, n):
+    """The best effective ridge for each n: a grid, twice refined."""
+    n = np.atleast_1d(n).astype(float)
+    least = spectrum._kappa(n, 1e-12 * spectrum.eigenvalues.max())
+    most = 1e4 * max(spectrum.eigenvalues.max(), 1e-300) + 1e4 * least
+    low, high = np.log(least), np.log(most)
+    for _ in range(5):
+        grid = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, 60)
+        best = np.argmin(spectrum._error(n[:, None], np.exp(grid)), axis=1)
+        rows = np.arange(len(n))
+        low, high = grid[rows, np.maximum(best - 1, 0)], grid[rows, np.minimum(best + 1, 59)]
+    return np.exp((low + high) / 2)
+
+
+def optimal_curve(spectrum, n):
+    """Test error at the best ridge for each number of samples.
+
+    The ridge acts only through the effective one, kappa, so that tuning it is a search over kappa
+    and no equation is solved.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    n : array_like
+        Samples, > 0.
+
+    Returns
+    -------
+    ndarray or float
+
+    Examples
+    --------
+    >>> cubic = Spectrum([1.0], [1000], [1.0], noise=0.5)
+    >>> bool(optimal_curve(cubic, 2000) <= learning_curve(cubic, 2000, 10.0))
+    True
+    """
+    n = _samples(n)
+    return spectrum._error(n.ravel(), _best(spectrum, n.ravel())).reshape(n.shape)[()]
+
+
+def optimal_ridge(spectrum, n):
+    """The ridge that is best according to `learning_curve`, for each number of samples.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    n : array_like
+        Samples, > 0.
+
+    Returns
+    -------
+    ndarray or float
+        Added to the sum of squares; at least 1e-12 of the largest eigenvalue.
+    """
+    n = _samples(n)
+    kappa = _best(spectrum, n.ravel())
+    ridge = kappa * (n.ravel() - spectrum._sums(kappa)[0]) - spectrum.tail
+    return ridge.clip(min=1e-12 * spectrum.eigenvalues.max()).reshape(n.shape)[()]
+
+
+def _links(data, degree=None):
+    """The link, its Hermite coefficients if asked for, and the number of directions."""
+    if isinstance(data, SingleIndex):
+        link, r = data.link, 1
+    elif isinstance(data, MultiIndex) and not callable(data.link):
+        link, r = data.link, data.r
+    else:
+        raise TypeError(
+            f"data={data!r} must be a SingleIndex, or a MultiIndex whose link is a name or "
+            "Hermite coefficients (a sum over directions)"
+        )
+    link = as_link(link)
+    return link, (None if degree is None else coefficients(link, degree)), r
+
+
+def _rule(diagonal, off):
+    """Gauss quadrature of a probability measure from the recurrence of its polynomials."""
+    nodes, vectors = eigh_tridiagonal(diagonal, off)
+    return nodes, vectors[0] ** 2
+
+
+def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
+    """The exact spectrum of a rotation-invariant kernel under Gaussian inputs, at any dimension.
+
+    Parameters
+    ----------
+    kernel : RotationInvariant
+    data : SingleIndex or MultiIndex
+        With a link that is a sum over directions; d >= 3.
+    degree : int
+        Highest degree of spherical harmonics; what lies beyond is the tail.
+    radial, angular : int
+        Nodes of the quadratures over the norm and the angle.
+
+    Returns
+    -------
+    Spectrum
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `data` is of another kind, or d < 3.
+
+    Notes
+    -----
+    The operator commutes with rotations. On functions c(s) Y(x/|x|) with Y a harmonic of degree l
+    and s = |x|/sqrt(d) it acts as the kernel R_l(s, t) = E[k(s, t, u) P_l(u)] on c alone, where u is
+    the cosine of two independent inputs and P_l the Gegenbauer polynomial with P_l(1) = 1
+    (Funk-Hecke). Each R_l is a small matrix in the nodes of the law of s.
+
+    Examples
+    --------
+    >>> from twolayer.kernels import polynomial
+    >>> exact = kernel_spectrum(polynomial(1), SingleIndex(100, "identity"))
+    >>> exact.eigenvalues.round(6), exact.multiplicity  # of the constant and of the d coordinates
+    (array([1.  , 0.01]), array([  1., 100.]))
+    """
+    link, _, r = _links(data)
+    d = data.d
+    if d < 3:
+        raise ValueError(f"d={d} must be at least 3")
+    degree = _checks.positive_int("degree", degree)
+    i = np.arange(radial)
+    alpha = d / 2 - 1  # s^2 d/2 has the Gamma law whose polynomials are Laguerre's
+    s, ws = _rule(2 * i + alpha + 1, np.sqrt(i[1:] * (i[1:] + alpha)))
+    s = np.sqrt(s * 2 / d)
+    j = np.arange(1, angular)
+    g = d / 2 - 1  # the cosine's polynomials are Gegenbauer's; off-diagonal of their recurrence
+    off = np.sqrt(j * (j + 2 * g - 1) / (4.0 * (j + g) * (j + g - 1)))
+    u, wu = _rule(np.zeros(angular), off)
+
+    ortho, at_zero = [np.ones_like(u), u / off[0]], [1.0, 0.0]  # orthonormal; same at u = 0
+    for k in range(1, degree):
+        ortho.append((u * ortho[-1] - off[k - 1] * ortho[-2]) / off[k])
+        at_zero.append(-off[k - 1] * at_zero[-2] / off[k])
+    values = kernel.profile(s[:, None, None], s[None, :, None], u)
+    target = link((d**0.5 * s[:, None] * u).ravel()).reshape(len(s), len(u))
+    total = float(ws @ (target**2 @ wu))
+    lists = []
+    for k in range(degree + 1):
+        count = 1.0 if k == 0 else (2 * k + d - 2) / k * math.exp(
+            gammaln(k + d - 2) - gammaln(k) - gammaln(d - 1)
+        )
+        matrix = values @ (wu * ortho[k]) / math.sqrt(count)  # P_k = ortho / sqrt(count)
+        root = np.sqrt(ws)
+        lam, vectors = np.linalg.eigh(root[:, None] * matrix * root)
+        shared = 1 + (r - 1) * at_zero[k] / math.sqrt(count)  # overlap of different directions
+        power = shared * (vectors.T @ (root * (target @ (wu * ortho[k])))) ** 2
+        lists += [(lam[q], count, max(power[q], 0.0)) for q in range(radial)]
+    lam, count, power = np.array(lists).T
+    kept = lam > 1e-13 * lam.max()
+    trace = float(ws @ np.diagonal(kernel.profile(s[:, None], s, 1.0)))
+    mean = (ws @ target @ wu) ** 2  # the mean of a sum over r directions grows with r
+    return Spectrum(
+        lam[kept],
+        count[kept],
+        power[kept],
+        tail=max(trace - float(lam[kept] @ count[kept]), 0.0),
+        outside=max(total + (r - 1) * mean - float(power[kept].sum()), 0.0),
+        noise=data.noise**2,
+    )
+
+
+def feature_moments(network, data, *, degree=40):
+    """Population moments of ReLU features under Gaussian inputs, in closed form.
+
+    Parameters
+    ----------
+    network : TwoLayer
+        ReLU, with any first layer and biases; its readout plays no part.
+    data : SingleIndex or MultiIndex
+        With a link that is a sum over directions.
+    degree : int
+        Terms of the series.
+
+    Returns
+    -------
+    covariance : ndarray, shape (m, m)
+        E[features features'], not centred.
+    cross : ndarray, shape (m,)
+        E[features f*(x)].
+    power : float
+        E[f*(x)^2].
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the activation is not ReLU, or `data` of another kind or dimension.
+
+    Notes
+    -----
+    With unit weights, relu(w.x + b) = sum_k c_k(b) He_k(w.x)/sqrt(k!), where
+    c_0 = phi(b) + b Phi(b), c_1 = Phi(b) and c_k = phi(b) He_{k-2}(-b)/sqrt(k!) (Stein's lemma,
+    twice). Since E[He_k(w.x) He_k(v.x)] = k! (w.v)^k, the covariance is sum_k c_k c_k' (W W')^k
+    and the cross term sum_k c_k g_k (W u)^k with the target's coefficients g_k. What the series
+    leaves out of the variance of a neuron is added on the diagonal.
+
+    Examples
+    --------
+    >>> from twolayer.network import TwoLayer
+    >>> net = TwoLayer(np.eye(1, 5), [1.0], "relu")
+    >>> covariance, cross, power = feature_moments(net, SingleIndex(5, "identity"))
+    >>> covariance.round(6), cross.round(6), round(power, 6)
+    (array([[0.5]]), array([0.5]), 1.0)
+    """
+    if network.activation.name != "relu":
+        raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
+    link, g, r = _links(data, degree)
+    if network.d != data.d:
+        raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
+    W, b = (v.detach().cpu().double().numpy() for v in (network.W, network.b))
+    norms = np.linalg.norm(W, axis=1)
+    if not norms.all():
+        raise ValueError("W has a zero row; every neuron needs a direction")
+    W, b = W / norms[:, None], b / norms
+    density = np.exp(-(b**2) / 2) / math.sqrt(2 * math.pi)
+    cosines, toward = np.clip(W @ W.T, -1, 1), W @ data.directions.T
+    covariance, cross = np.zeros_like(cosines), np.zeros(len(b))
+    for k in range(degree, -1, -1):  # Horner: sum_k c_k c_k' cosines^k
+        c = [density + b * ndtr(b), ndtr(b)][k] if k < 2 else None
+        if k >= 2:
+            c = density * he(k - 2, -b) / math.sqrt(math.factorial(k))
+        covariance = covariance * cosines + np.outer(c, c)
+        cross += c * g[k] * (toward**k).sum(1) / math.sqrt(r)
+    exact = (1 + b**2) * ndtr(b) + b * density  # E relu(z + b)^2
+    np.fill_diagonal(covariance, exact)
+    scale = norms / math.sqrt(network.m)
+    power = float(np.square(g).sum() + (r - 1) * g[0] ** 2)
+    return covariance * np.outer(scale, scale), cross * scale, power
+
+
+def feature_spectrum(network, data, *, degree=40):
+    """The spectrum that a ridge readout of a frozen ReLU first layer sees.
+
+    Parameters
+    ----------
+    network : TwoLayer
+    data : SingleIndex or MultiIndex
+    degree : int
+        See `feature_moments`.
+
+    Returns
+    -------
+    Spectrum
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `feature_moments`.
+    """
+    covariance, cross, power = feature_moments(network, data, degree=degree)
+    lam, vectors = np.linalg.eigh(covariance)
+    kept = lam > 1e-10 * lam[-1]
+    shares = (vectors.T @ cross)[kept] ** 2 / lam[kept]
+    return Spectrum(
+        lam[kept],
+        np.ones(kept.sum()),
+        shares,
+        outside=max(power - float(shares.sum()), 0.0),
+        noise=data.noise**2,
+    )
