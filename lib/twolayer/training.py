@@ -157,7 +157,8 @@ def learn_directions(x, y, m, rng, *, activation="relu", dtype=torch.float64):
     The step erases the initial weights: what remains of neuron j is the gradient,
     a_j mean(r sigma'(w_j . x) x), at a symmetric initialisation (f = 0) and for labels r without
     constant and linear parts. Rows are scaled to unit norm (so the step's size drops out), biases
-    are redrawn from N(0, 1), and the readout is zero: `fit_readout` fits it.
+    are redrawn from N(0, 1), and the readout is zero: `fit_readout` fits it. A neuron that is open
+    for all samples or for none gets no pull and keeps its direction.
 
     Parameters
     ----------
@@ -198,9 +199,12 @@ def learn_directions(x, y, m, rng, *, activation="relu", dtype=torch.float64):
     if _checks.positive_int("m", m) % 2:
         raise ValueError(f"m={m} must be even: neurons come in pairs")
     residual, _, _ = remove_linear_part(x, y)
-    left, scale = np.abs(residual).max(), np.abs(np.asarray(y, dtype=float)).max()
-    if left <= 1e-9 * scale:
-        raise ValueError("y is linear in x on this sample; it needs variance beyond its linear part")
+    labels = _checks.tensor("y", y, 1).detach().cpu()
+    left, scale = np.abs(residual).max(), float(labels.abs().max())
+    if left <= max(1e-9, 30 * torch.finfo(labels.dtype).eps) * scale:
+        raise ValueError(
+            "y is linear in x on this sample; it needs variance beyond its linear part"
+        )
     x = _checks.tensor("x", x, 2, dtype=dtype)
     half = TwoLayer.mean_field(m // 2, x.shape[1], activation, rng, dtype=dtype)
     residual = torch.as_tensor(residual / left, dtype=dtype)
@@ -208,7 +212,9 @@ def learn_directions(x, y, m, rng, *, activation="relu", dtype=torch.float64):
     for xb, rb in zip(x.split(_BLOCK), residual.split(_BLOCK), strict=True):
         slope = half.activation.derivative(product(xb, half.W.T))
         pull.add_(product(slope.mul_(rb[:, None]).T, xb))
-    pull /= pull.norm(dim=1, keepdim=True).clamp(min=torch.finfo(dtype).tiny)
+    rounding = 1e4 * torch.finfo(dtype).eps * residual.norm() * x.abs().max()
+    pull = torch.where(pull.norm(dim=1, keepdim=True) > rounding, pull, half.W)
+    pull /= pull.norm(dim=1, keepdim=True)
     W = torch.cat([pull, -pull])
     return TwoLayer(W, torch.zeros(m, dtype=dtype), activation, rng.standard_normal(m))
 
@@ -442,14 +448,16 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
     >>> rng = np.random.default_rng(0)
     >>> net = TwoLayer.symmetric(32, 2, "relu", rng)
     >>> x = rng.standard_normal((1, 256, 2))
-    >>> for _ in train([net], x, abs(x[..., 0]), rates={"W": 0.03, "a": 0.03}, steps=300, rngs=[rng]):
+    >>> y, rates = abs(x[..., 0]), {"W": 0.03, "a": 0.03}
+    >>> for _ in train([net], x, y, rates=rates, steps=300, rngs=[rng]):
     ...     error = ((net(x[0]).detach().numpy() - abs(x[0, :, 0])) ** 2).mean()
     >>> bool(error < 0.02)
     True
     """
     networks, rngs = list(networks), [_checks.generator(rng) for rng in rngs]
-    if not networks or len({(net.W.shape, net.W.dtype) for net in networks}) > 1:
-        raise ValueError("networks must hold networks of one shape and dtype, at least one")
+    kinds = {(net.W.shape, net.W.dtype, net.activation.name) for net in networks}
+    if len(kinds) != 1:
+        raise ValueError("networks must hold networks of one shape and dtype, and one activation")
     first = networks[0]
     x, y = _checks.tensor("x", x, 3, dtype=first.W.dtype), _checks.tensor("y", y, 2)
     k, n, d = x.shape
@@ -459,15 +467,17 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
             f"n, {first.d}) and ({len(networks)}, n), with a generator each, got {len(rngs)}"
         )
     y, steps = y.to(x.dtype), _checks.positive_int("steps", steps)
-    batch, every = min(_checks.positive_int("batch", batch), n), every or steps
-    every = _checks.positive_int("every", every)
+    batch = min(_checks.positive_int("batch", batch), n)
+    every = steps if every is None else _checks.positive_int("every", every)
     for name, rate in rates.items():
         _checks.one_of("rates", name, ("W", "b", "a"))
         _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True)
     if not rates:
         raise ValueError("rates must name at least one of 'W', 'b', 'a'")
     stack = {name: torch.stack([getattr(net, name).detach() for net in networks]) for name in "Wba"}
-    groups = [{"params": [stack[name].requires_grad_()], "lr": rate} for name, rate in rates.items()]
+    groups = [
+        {"params": [stack[name].requires_grad_()], "lr": rate} for name, rate in rates.items()
+    ]
     optimiser = torch.optim.Adam(groups)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda t: (1 + math.cos(math.pi * t / steps)) / 2 if decay else 1.0
@@ -486,7 +496,9 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
             optimiser.zero_grad()
             loss.backward()
         if not torch.isfinite(loss):
-            raise ValueError(f"the loss is {float(loss)} at step {step}; rates={rates} are too large")
+            raise ValueError(
+                f"the loss is {loss.item()} at step {step}; rates={rates} are too large"
+            )
         optimiser.step()
         schedule.step()
         if (step + 1) % every == 0 or step + 1 == steps:

@@ -44,6 +44,7 @@ def test_nothing_imports_upwards():
         "theory.spike",
         "theory.spiked_features",
         "theory.kernel_curves",
+        "theory.frozen_features",
         "theory.directions",
         "estimators",
         "sweep",

@@ -19,7 +19,10 @@ def test_beside_kernel_ridge_in_a_grid_search(rng):
     y = (x[:, 0] - 3) ** 2
     pipeline = make_pipeline(StandardScaler(), OneStepRegressor(random_state=0))
     steps = [
-        {"onestepregressor": [OneStepRegressor(random_state=0)], "onestepregressor__width": [16, 128]},
+        {
+            "onestepregressor": [OneStepRegressor(random_state=0)],
+            "onestepregressor__width": [16, 128],
+        },
         {"onestepregressor": [KernelRidge(kernel="rbf", alpha=0.1)]},
     ]
     search = GridSearchCV(pipeline, steps, cv=KFold(3)).fit(x, y)

@@ -3,11 +3,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.metrics.pairwise import polynomial_kernel
 
 from twolayer import kernels
 from twolayer.network import TwoLayer
 
-KERNELS = [kernels.arc_cosine, kernels.relu_ntk]
+KERNELS = [
+    kernels.arc_cosine,
+    kernels.relu_ntk,
+    kernels.arc_cosine.with_bias(),
+    kernels.relu_ntk.with_bias(0.5),
+    kernels.polynomial(3, 0.5),
+]
 
 
 @given(st.sampled_from(KERNELS), st.integers(1, 8), st.integers(1, 6))
@@ -44,8 +51,80 @@ def test_scikit_learn_takes_them(rng):
     np.testing.assert_allclose(fast, slow)
 
 
+@given(st.sampled_from(KERNELS), st.integers(1, 5), st.floats(0.1, 3))
+def test_depends_on_norms_and_angles_only(kernel, d, scale):
+    rng = np.random.default_rng(d)
+    x, z = rng.standard_normal((3, d)), scale * rng.standard_normal((4, d))
+    turn = np.linalg.qr(rng.standard_normal((d, d)))[0]
+    np.testing.assert_allclose(kernel(x @ turn, z @ turn), kernel(x, z), rtol=1e-9, atol=1e-12)
+    s, t = (np.linalg.norm(v, axis=1) / np.sqrt(d) for v in (x, z))
+    cosine = np.clip(x @ z.T / (d * np.outer(s, t)), -1, 1)
+    np.testing.assert_allclose(kernel(x, z), kernel.profile(s[:, None], t, cosine))
+
+
+@given(st.integers(1, 5), st.sampled_from([0.0, 0.3, 2.0]), st.integers(1, 6))
+def test_polynomial_is_scikit_learns(degree, offset, d):
+    x, z = np.random.default_rng(d).standard_normal((2, 5, d))
+    want = polynomial_kernel(x, z, degree=degree, gamma=1 / d, coef0=offset)
+    got = kernels.polynomial(degree, offset)(x, z)
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        kernels.polynomial(degree, 0.3).with_bias(0.7)(x, z),
+        polynomial_kernel(x, z, degree=degree, gamma=1 / d, coef0=0.3 + 0.49),
+        rtol=1e-9,
+    )
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_with_bias_against_wide_networks_with_biases(rng, scale):
+    """Means over neurons within 4.5 standard errors, w ~ N(0, I/d) and b ~ N(0, scale^2)."""
+    d, m = 5, 200_000
+    x = rng.standard_normal((4, d))
+    z = x @ rng.standard_normal((d, m)) / np.sqrt(d) + scale * rng.standard_normal(m)
+    products = np.maximum(z, 0)[:, None] * np.maximum(z, 0)
+    gates = (z > 0)[:, None] * (z > 0)
+    first_layer = (x @ x.T / d + scale**2)[:, :, None] * gates  # gradients in w and in b
+    for kernel, values in [
+        (kernels.arc_cosine, products),
+        (kernels.relu_ntk, products + first_layer),
+    ]:
+        error = values.std(2) / np.sqrt(m)
+        got = kernel.with_bias(scale)(x)
+        assert np.all(abs(got - values.mean(2)) < 4.5 * error + 1e-12)
+        assert np.all(error < 0.01 * np.sqrt(np.outer(np.diag(got), np.diag(got))))
+
+
+def test_with_bias_is_the_kernel_of_inputs_with_a_constant(rng):
+    """relu_ntk on (x, scale sqrt d), with its norms in units of sqrt(d), not sqrt(d + 1)."""
+    x, d = rng.standard_normal((4, 6)), 6
+    longer = np.column_stack([x, np.full(4, 0.7 * np.sqrt(d))]) * np.sqrt((d + 1) / d)
+    for kernel in (kernels.arc_cosine, kernels.relu_ntk):
+        np.testing.assert_allclose(kernel.with_bias(0.7)(x), kernel(longer))
+        np.testing.assert_allclose(kernel.with_bias(0)(x), kernel(x))
+    assert kernels.arc_cosine.with_bias(0.7)(np.zeros(3), np.zeros(3)) == pytest.approx(0.49 / 2)
+    assert kernels.arc_cosine.with_bias().name == "arc-cosine with bias"
+
+
+def test_zero_rows_and_one_argument():
+    x = np.array([[0.0, 0.0], [3.0, 4.0]])
+    np.testing.assert_allclose(kernels.arc_cosine(x), [[0, 0], [0, 25 / 4]])  # |x|^2 / (2 d)
+    np.testing.assert_allclose(kernels.polynomial(2, 1.0)(x), [[1, 1], [1, 13.5**2]])
+    assert kernels.arc_cosine(x[1]) == pytest.approx(25 / 4)
+    np.testing.assert_allclose(kernels.arc_cosine.with_bias(0)(x), kernels.arc_cosine(x))
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="rows must have the same length"):
         kernels.arc_cosine(np.ones((2, 3)), np.ones((2, 4)))
     with pytest.raises(ValueError, match="x must be finite"):
         kernels.relu_ntk(np.full((2, 3), np.nan))
+    with pytest.raises(ValueError, match="degree=0 must be a positive integer"):
+        kernels.polynomial(0)
+    with pytest.raises(TypeError, match="degree=1.5 must be a positive integer"):
+        kernels.polynomial(1.5)
+    with pytest.raises(ValueError, match="offset=-1.0 must be finite and >= 0"):
+        kernels.polynomial(2, -1.0)
+    with pytest.raises(ValueError, match="scale=-1.0 must be finite and >= 0"):
+        kernels.arc_cosine.with_bias(-1.0)
+    with pytest.raises(TypeError, match="scale='1' must be a real number"):
+        kernels.arc_cosine.with_bias("1")

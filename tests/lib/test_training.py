@@ -4,10 +4,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, Ridge
 
+from twolayer.activations import get
 from twolayer.network import TwoLayer
-from twolayer.training import descent_direction, fit_readout, gradient_step, ridge_path
+from twolayer.training import (
+    descent_direction,
+    fit_readout,
+    gradient_step,
+    learn_directions,
+    remove_linear_part,
+    ridge_path,
+    train,
+)
 
 sizes = st.integers(1, 12)
 
@@ -132,3 +141,415 @@ def test_bad_data(rng):
         gradient_step(net, features, y, "1")
     with pytest.raises(ValueError, match=r"eta=1e\+308 gives non-finite weights"):
         gradient_step(net, features, 1e9 * y, 1e308)
+
+
+# --- labels without their linear part
+
+
+@given(st.integers(2, 30), sizes, st.integers(0, 99))
+def test_the_linear_part_is_scikit_learns(n, d, seed):
+    """With n <= d too: the solution of least norm, which leaves nothing."""
+    rng = np.random.default_rng(seed)
+    x, y = 3 + rng.standard_normal((n, d)), rng.standard_normal(n)
+    residual, intercept, slope = remove_linear_part(x, y)
+    want = LinearRegression().fit(x, y)
+    # normal equations: errors grow with the squared condition number of the centred inputs
+    s = np.linalg.svd(x - x.mean(0), compute_uv=False)
+    s = s[: min(n - 1, d)]
+    loss = 1e-13 * (s[0] / s[-1]) ** 2
+    if loss < 1e-4:
+        np.testing.assert_allclose(slope, want.coef_, rtol=0, atol=1e-9 + loss * abs(slope).max())
+        assert intercept == pytest.approx(want.intercept_, abs=1e-8 + 10 * loss * abs(slope).max())
+        np.testing.assert_allclose(residual, y - want.predict(x), atol=1e-8 + 30 * loss)
+    np.testing.assert_allclose(residual, y - intercept - x @ slope, atol=1e-9)
+    if n <= d and loss < 1e-4:
+        assert abs(residual).max() < 1e-8 + 30 * loss
+
+
+def test_nothing_linear_is_left(rng):
+    x, y = rng.standard_normal((50, 4)), rng.standard_normal(50)
+    residual, _, _ = remove_linear_part(x, y)
+    assert abs(residual.mean()) < 1e-12
+    np.testing.assert_allclose(x.T @ residual, 0, atol=1e-11)
+    again, intercept, slope = remove_linear_part(x, 2 - x @ [1.0, 0, -3, 2] + y)
+    np.testing.assert_allclose(again, residual, atol=1e-12)
+    assert intercept - remove_linear_part(x, y)[1] == pytest.approx(2)
+    np.testing.assert_allclose(slope - remove_linear_part(x, y)[2], [-1, 0, 3, -2], atol=1e-12)
+
+
+def test_dependent_inputs_give_the_slope_of_least_norm(rng):
+    x = rng.standard_normal((30, 3))
+    x = np.column_stack([x, x[:, 0] + x[:, 1]])
+    y = rng.standard_normal(30)
+    residual, _, slope = remove_linear_part(x, y)
+    want = LinearRegression().fit(x, y)
+    np.testing.assert_allclose(slope, want.coef_, atol=1e-10)
+    np.testing.assert_allclose(residual, y - want.predict(x), atol=1e-10)
+
+
+def test_inputs_of_the_linear_part_are_left_alone(rng):
+    for dtype in (np.float32, np.float64, int):
+        x, y = (10 * rng.standard_normal((9, 2))).astype(dtype), np.arange(9).astype(dtype)
+        before = x.copy(), y.copy()
+        residual, _, slope = remove_linear_part(torch.as_tensor(x), y)
+        assert residual.dtype == slope.dtype == np.float64
+        assert np.array_equal(x, before[0])
+        assert np.array_equal(y, before[1])
+
+
+# --- one large step
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "abs"])
+@pytest.mark.parametrize("n", [60, 2500])  # within a block and across blocks
+def test_learnt_rows_are_the_formula(activation, n):
+    """a_j mean(r sigma'(w_j.x) x) over its norm, with w ~ N(0, I/d) drawn first, biases last."""
+    rng, d, m = np.random.default_rng(5), 6, 10
+    x = rng.standard_normal((n, d))
+    y = np.sin(2 * x[:, 0]) + x[:, 1] ** 2 + 3 * x[:, 2] - 4
+    net = learn_directions(x, y, m, np.random.default_rng(7), activation=activation)
+
+    draws = np.random.default_rng(7)
+    W0 = draws.standard_normal((m // 2, d)) / np.sqrt(d)
+    draws.choice([-1.0, 1.0], m // 2)  # signs of the readout: each pair has both
+    r = y - LinearRegression().fit(x, y).predict(x)
+    slope = get(activation).derivative_at(x @ W0.T)
+    W = np.stack([np.mean((r * slope[:, j])[:, None] * x, axis=0) for j in range(m // 2)])
+    W /= np.linalg.norm(W, axis=1, keepdims=True)
+    np.testing.assert_allclose(net.W.detach(), np.concatenate([W, -W]), atol=1e-9)
+    np.testing.assert_array_equal(net.b.detach(), draws.standard_normal(m))
+    assert not net.a.detach().any()
+    assert net.activation.name == activation
+
+
+def test_the_step_is_the_gradient_of_a_symmetric_network_by_autograd():
+    """W - eta grad (L + |W|^2/(2 eta)), with f = 0: the initial weights drop out."""
+    rng, d, m = np.random.default_rng(5), 4, 12
+    x, y = rng.standard_normal((80, d)), rng.standard_normal(80)
+    net = TwoLayer.symmetric(m, d, "relu", np.random.default_rng(7))
+    r = torch.as_tensor(y - LinearRegression().fit(x, y).predict(x))
+    loss = ((net(x) - r) ** 2).mean() / 2
+    (gradient,) = torch.autograd.grad(loss, net.W)
+    stepped = (-gradient * net.a.detach().sign()[:, None]).detach().numpy()  # of readouts |a_j|
+    stepped /= np.linalg.norm(stepped, axis=1, keepdims=True)
+    got = learn_directions(x, y, m, np.random.default_rng(7)).W.detach().numpy()
+    np.testing.assert_allclose(got[: m // 2], stepped[: m // 2], atol=1e-9)
+
+
+@given(st.integers(1, 10), st.integers(2, 8), st.integers(0, 99))
+def test_learnt_rows_are_unit_and_in_opposite_pairs(half, d, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((3 * d + 40, d))  # no half-space holds them all
+    y = (x**2).sum(1) + rng.standard_normal(len(x))
+    net = learn_directions(x, y, 2 * half, rng)
+    W = net.W.detach().numpy()
+    assert W.shape == (2 * half, d)
+    np.testing.assert_allclose(np.linalg.norm(W, axis=1), 1)
+    np.testing.assert_array_equal(W[:half], -W[half:])
+
+
+def test_the_scale_and_the_linear_part_of_the_labels_do_not_matter(rng):
+    x = rng.standard_normal((200, 5))
+    y = x[:, 0] ** 2 + rng.standard_normal(200)
+    plain, other = (
+        learn_directions(x, v, 8, np.random.default_rng(1)).W.detach().numpy()
+        for v in (y, 1e6 * (y + 2 - x @ [1.0, 2, 3, 4, 5]))
+    )
+    np.testing.assert_allclose(other, plain, atol=1e-9)
+
+
+def test_single_precision_is_close(rng):
+    x = rng.standard_normal((3000, 10))
+    y = x[:, 0] ** 2 + 5 * x[:, 1] + 100
+    nets = [
+        learn_directions(x, y, 32, np.random.default_rng(1), dtype=dtype)
+        for dtype in (torch.float32, torch.float64)
+    ]
+    assert nets[0].W.dtype == nets[0].b.dtype == nets[0].a.dtype == torch.float32
+    assert nets[1].W.dtype == torch.float64
+    # sums of n terms in float32: sqrt(n) roundings over a sum of order sqrt(n), and few gates flip
+    np.testing.assert_allclose(nets[0].W.detach(), nets[1].W.detach(), atol=1e-4)
+
+
+def test_biases_are_standard_normal(rng):
+    x = rng.standard_normal((20, 2))
+    b = learn_directions(x, x[:, 0] ** 2, 4000, rng).b.detach().numpy()
+    assert abs(b.mean()) < 4 / np.sqrt(4000)
+    assert b.var() == pytest.approx(1, abs=4 * np.sqrt(2 / 4000))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"m": 3}, ValueError, "m=3 must be even"),
+        ({"m": 0}, ValueError, "m=0 must be a positive integer"),
+        ({"m": 4.0}, TypeError, "m=4.0 must be a positive integer"),
+        ({"rng": 0}, TypeError, "rng=0 must be a numpy.random.Generator"),
+        ({"y": np.ones(9)}, ValueError, "y is constant, 1; its variance must be positive"),
+        ({"y": np.arange(18.0)[::2] - 4}, ValueError, "y is linear in x on this sample"),
+        ({"y": np.ones(8)}, ValueError, "x has 9 rows and y has 8"),
+        ({"y": np.ones((9, 1))}, ValueError, "y has shape"),
+        ({"y": np.full(9, np.nan)}, ValueError, "y holds non-finite"),
+        ({"x": np.ones(9)}, ValueError, "x has shape"),
+        ({"x": np.full((9, 1), np.inf)}, ValueError, "x holds non-finite"),
+        ({"x": np.random.default_rng(0).standard_normal((9, 9))}, ValueError, "y is linear in x"),
+        ({"activation": "nope"}, ValueError, "activation='nope' is unknown"),
+    ],
+)
+def test_bad_steps(change, error, words):
+    x = np.arange(9.0)[:, None]
+    arguments = {"x": x, "y": x[:, 0] ** 2, "m": 4, "rng": np.random.default_rng(0)}
+    with pytest.raises(error, match=words):
+        learn_directions(**(arguments | change))
+
+
+def test_bad_labels_of_the_linear_part():
+    x = np.arange(9.0)[:, None]
+    for y, words in [
+        (np.full(9, 2.5), "y is constant, 2.5; its variance must be positive"),
+        (np.ones(8), "x has 9 rows and y has 8"),
+        (np.full(9, np.inf), "y holds non-finite"),
+        (x, "y has shape"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            remove_linear_part(x, y)
+
+
+# --- Adam
+
+
+def some_networks(k, m=6, d=3, activation="tanh", dtype=torch.float64):
+    nets = []
+    for seed in range(k):
+        rng = np.random.default_rng([31, seed])
+        W, a, b = rng.standard_normal((m, d)), rng.standard_normal(m), rng.standard_normal(m)
+        nets.append(TwoLayer(torch.as_tensor(W, dtype=dtype), a, activation, b))
+    return nets
+
+
+def some_labels(k, n, d=3):
+    rng = np.random.default_rng(32)
+    x = rng.standard_normal((k, n, d))
+    return x, np.abs(x[..., 0]) + 0.1 * rng.standard_normal((k, n))
+
+
+def state(net):
+    return {name: value.detach().clone() for name, value in net.named_parameters()}
+
+
+def seeds(k):
+    return [np.random.default_rng([33, seed]) for seed in range(k)]
+
+
+def plain_adam(net, x, y, rates, steps, rng, batch, decay):
+    """One network, formula by formula: network, loss, Adam (Kingma & Ba 2015, algorithm 1)."""
+    p = {name: value.numpy() for name, value in state(net).items()}
+    first, second = ({name: np.zeros_like(p[name]) for name in rates} for _ in range(2))
+    queue, n = [], len(x)
+    for t in range(1, steps + 1):
+        if len(queue) < batch:
+            queue = list(rng.permutation(n))  # what does not fill a batch is left out
+        rows, queue = queue[:batch], queue[batch:]
+        xb, yb = x[rows], y[rows]
+        h = np.tanh(xb @ p["W"].T + p["b"])
+        m = len(p["a"])
+        error = 2 * (h @ p["a"] / np.sqrt(m) - yb) / batch
+        inner = error[:, None] * (1 - h**2) * p["a"] / np.sqrt(m)
+        gradient = {"a": error @ h / np.sqrt(m), "b": inner.sum(0), "W": inner.T @ xb}
+        fall = (1 + np.cos(np.pi * (t - 1) / steps)) / 2 if decay else 1.0
+        for name, rate in rates.items():
+            g = gradient[name]
+            first[name] = 0.9 * first[name] + 0.1 * g
+            second[name] = 0.999 * second[name] + 0.001 * g**2
+            change = (first[name] / (1 - 0.9**t)) / (np.sqrt(second[name] / (1 - 0.999**t)) + 1e-8)
+            p[name] = p[name] - rate * fall * change
+    return p
+
+
+@pytest.mark.parametrize("rates", [{"W": 0.01, "b": 0.02, "a": 0.03}, {"W": 0.02}, {"a": 0.1}])
+@pytest.mark.parametrize("decay", [True, False])
+@pytest.mark.parametrize(("steps", "batch"), [(1, 10), (25, 4), (12, 99)])
+def test_adam_is_the_formula(rates, decay, steps, batch):
+    """Two networks at once, 10 samples: batches of 4 leave out 2 an epoch, of 99 are all."""
+    nets, (x, y) = some_networks(2), some_labels(2, 10)
+    rngs = seeds(2)
+    want = [
+        plain_adam(net, x[i], y[i], rates, steps, rngs[i], min(batch, 10), decay)
+        for i, net in enumerate(nets)
+    ]
+    before = [state(net) for net in nets]
+    done = train(nets, x, y, rates=rates, steps=steps, rngs=seeds(2), batch=batch, decay=decay)
+    assert list(done) == [steps]
+    for net, old, new in zip(nets, before, want, strict=True):
+        for name, value in state(net).items():
+            np.testing.assert_allclose(value, new[name], rtol=1e-8, atol=1e-10)
+            assert torch.equal(value, old[name]) == (name not in rates)
+
+
+def test_adam_is_torchs(rng):
+    """One network by its own forward pass, torch.optim.Adam and its cosine schedule."""
+    (net,), (x, y) = some_networks(1, activation="relu"), some_labels(1, 40)
+    twin = net.with_readout(net.a.detach())
+    steps, (draws,) = 30, seeds(1)
+    optimiser = torch.optim.Adam(
+        [{"params": [twin.W, twin.b], "lr": 0.02}, {"params": [twin.a], "lr": 0.05}]
+    )
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for step in range(steps):
+        if step % 5 == 0:
+            order = draws.permutation(40)
+        rows = order[8 * (step % 5) : 8 * (step % 5 + 1)]
+        optimiser.zero_grad()
+        ((twin(x[0, rows]) - torch.as_tensor(y[0, rows])) ** 2).mean().backward()
+        optimiser.step()
+        falling.step()
+    rates = {"W": 0.02, "b": 0.02, "a": 0.05}
+    list(train([net], x, y, rates=rates, steps=steps, rngs=seeds(1), batch=8))
+    for name, value in state(net).items():
+        torch.testing.assert_close(value, state(twin)[name], rtol=1e-7, atol=1e-9)
+
+
+def test_the_first_step_of_adam_has_the_size_of_the_rate():
+    """The gradient over its own size, by torch's autograd."""
+    (net,), (x, y) = some_networks(1), some_labels(1, 20)
+    before = state(net)
+    loss = ((net(x[0]) - torch.as_tensor(y[0])) ** 2).mean()
+    gradients = dict(zip("Wab", torch.autograd.grad(loss, [net.W, net.a, net.b]), strict=True))
+    rates = {"W": 0.1, "a": 0.2, "b": 0.3}
+    list(train([net], x, y, rates=rates, steps=1, rngs=seeds(1)))
+    for name, g in gradients.items():
+        want = before[name] - rates[name] * g / (g.abs() + 1e-8)
+        torch.testing.assert_close(state(net)[name], want)
+
+
+def test_networks_at_once_are_networks_alone():
+    x, y = some_labels(3, 30)
+    rates = {"W": 0.02, "b": 0.01, "a": 0.05}
+    together, alone = some_networks(3, activation="relu"), some_networks(3, activation="relu")
+    list(train(together, x, y, rates=rates, steps=40, rngs=seeds(3), batch=7))
+    for i in range(3):
+        one = slice(i, i + 1)
+        list(train(alone[one], x[one], y[one], rates=rates, steps=40, rngs=seeds(3)[one], batch=7))
+        for name, value in state(alone[i]).items():
+            torch.testing.assert_close(state(together[i])[name], value, rtol=1e-7, atol=1e-9)
+    assert not torch.allclose(together[0].W, together[1].W)
+
+
+def test_yields_count_steps_and_hand_out_the_networks_of_that_time():
+    x, y = some_labels(1, 12)
+    common = {"rates": {"W": 0.05, "a": 0.05}, "batch": 5, "decay": False}
+    (net,) = some_networks(1)
+    seen, states = [], []
+    for done in train([net], x, y, steps=7, rngs=seeds(1), every=3, **common):
+        seen.append(done)
+        states.append(state(net))
+    assert seen == [3, 6, 7]
+    for steps, middle in zip(seen, states, strict=True):  # without decay a shorter run is a part
+        (short,) = some_networks(1)
+        assert list(train([short], x, y, steps=steps, rngs=seeds(1), **common)) == [steps]
+        for name, value in state(short).items():
+            assert torch.equal(value, middle[name])
+    assert not torch.equal(states[0]["W"], states[1]["W"])
+    for every, want in [(7, [7]), (99, [7]), (1, [*range(1, 8)])]:
+        got = train(some_networks(1), x, y, steps=7, rngs=seeds(1), every=every, **common)
+        assert list(got) == want
+
+
+def test_looking_at_the_networks_does_not_change_their_path():
+    """The caller may evaluate, with gradients or without, between the yields."""
+    x, y = some_labels(1, 12)
+    (net,), (other,) = some_networks(1), some_networks(1)
+    rates = {"W": 0.05, "a": 0.05}
+    for _ in train([net], x, y, rates=rates, steps=6, rngs=seeds(1), every=2):
+        assert torch.is_grad_enabled()
+        net(x[0]).sum().backward()
+    with torch.no_grad():
+        list(train([other], x, y, rates=rates, steps=6, rngs=seeds(1)))
+    for name, value in state(other).items():
+        assert torch.equal(value, state(net)[name])
+    assert all(p.requires_grad for p in net.parameters())
+
+
+def test_training_keeps_the_dtype():
+    x, y = some_labels(2, 12)
+    nets, exact = some_networks(2, dtype=torch.float32), some_networks(2)
+    for group in (nets, exact):
+        list(train(group, x, y, rates={"W": 0.01}, steps=5, rngs=seeds(2)))
+    for net, other in zip(nets, exact, strict=True):
+        assert net.W.dtype == torch.float32
+        torch.testing.assert_close(net.W.double(), other.W, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"networks": []}, ValueError, "networks must hold networks of one shape and dtype"),
+        (
+            {"networks": [*some_networks(1), *some_networks(1, m=5)]},
+            ValueError,
+            "networks must hold networks of one shape and dtype",
+        ),
+        (
+            {"networks": [*some_networks(1), *some_networks(1, dtype=torch.float32)]},
+            ValueError,
+            "networks must hold networks of one shape and dtype",
+        ),
+        ({"networks": some_networks(1)}, ValueError, r"x has shape \(2, 9, 3\) .* be \(1, n, 3\)"),
+        ({"x": np.ones((2, 9, 4))}, ValueError, r"x has shape \(2, 9, 4\) .* must be \(2, n, 3\)"),
+        ({"x": np.ones((2, 0, 3)), "y": np.ones((2, 0))}, ValueError, r"x has shape \(2, 0, 3\)"),
+        ({"y": np.ones((2, 8))}, ValueError, r"and y \(2, 8\); they must be"),
+        ({"y": np.ones(9)}, ValueError, r"y has shape \(9,\); it must have 2 axes"),
+        ({"x": np.full((2, 9, 3), np.nan)}, ValueError, "x holds non-finite"),
+        ({"y": np.full((2, 9), np.inf)}, ValueError, "y holds non-finite"),
+        ({"rngs": seeds(1)}, ValueError, "with a generator each, got 1"),
+        ({"rngs": [0, 1]}, TypeError, "rng=0 must be a numpy.random.Generator"),
+        ({"rates": {}}, ValueError, "rates must name at least one of 'W', 'b', 'a'"),
+        ({"rates": {"w": 1.0}}, ValueError, "rates='w' is unknown; allowed: 'W', 'b', 'a'"),
+        ({"rates": {"W": 0.0}}, ValueError, r"rates\['W'\]=0.0 must be finite and > 0"),
+        ({"rates": {"b": "1"}}, TypeError, r"rates\['b'\]='1' must be a real number"),
+        ({"steps": 0}, ValueError, "steps=0 must be a positive integer"),
+        ({"batch": 0}, ValueError, "batch=0 must be a positive integer"),
+        ({"every": -1}, ValueError, "every=-1 must be a positive integer"),
+    ],
+)
+def test_bad_training(change, error, words):
+    arguments = {"networks": some_networks(2), "x": np.ones((2, 9, 3)), "y": np.ones((2, 9))}
+    arguments |= {"rates": {"W": 0.1}, "steps": 3, "rngs": seeds(2)}
+    with pytest.raises(error, match=words):
+        list(train(**(arguments | change)))
+
+
+def test_training_that_leaves_the_finite_numbers_is_stopped():
+    x, y = some_labels(1, 9)
+    nets = some_networks(1, activation="identity")
+    with pytest.raises(ValueError, match=r"the loss is (inf|nan) at step 1; rates=.* too large"):
+        list(train(nets, x, y, rates={"W": 1e200, "a": 1e200}, steps=5, rngs=seeds(1)))
+
+
+def test_a_neuron_without_pull_keeps_its_direction():
+    rng = np.random.default_rng(0)
+    x, y = 100 + rng.standard_normal((50, 2)), rng.standard_normal(50)
+    net = learn_directions(x, y, 40, np.random.default_rng(1))
+    start = TwoLayer.mean_field(20, 2, "relu", np.random.default_rng(1)).W.detach()
+    pre = x @ start.numpy().T
+    shut = (pre > 0).all(0) | (pre < 0).all(0)  # open for all samples, or for none
+    assert shut.any()
+    cosine = torch.nn.functional.cosine_similarity(net.W[:20].detach(), start)
+    np.testing.assert_allclose(cosine[shut], 1)
+    np.testing.assert_allclose(net.W.detach().norm(dim=1), 1)
+
+
+def test_labels_that_are_linear_in_single_precision():
+    x = np.random.default_rng(0).standard_normal((50, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match="y is linear in x"):
+        learn_directions(x, x @ np.float32([1, 2, 3]), 8, np.random.default_rng(1))
+
+
+def test_networks_of_other_activations_and_zero_every_are_refused():
+    rng = np.random.default_rng(0)
+    nets = [TwoLayer.symmetric(4, 2, name, rng) for name in ("relu", "tanh")]
+    x, y = np.ones((2, 3, 2)), np.ones((2, 3))
+    with pytest.raises(ValueError, match="and one activation"):
+        next(train(nets, x, y, rates={"W": 0.1}, steps=1, rngs=[rng, rng]))
+    with pytest.raises(ValueError, match="every=0"):
+        next(train(nets[:1], x[:1], y[:1], rates={"W": 0.1}, steps=1, rngs=[rng], every=0))

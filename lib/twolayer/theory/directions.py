@@ -18,6 +18,13 @@ from twolayer.hermite import coefficients, expectation
 __all__ = ["Step"]
 
 
+def _shares(t):
+    t = _checks.real_array("t", t, minimum=0)
+    if (t > 1).any():
+        raise ValueError(f"t must lie between 0 and 1, got {t.max()}")
+    return t
+
+
 class Step:
     """One large step on n samples of a target, and what it is predicted to learn.
 
@@ -94,19 +101,19 @@ class Step:
     def alignment_cdf(self, t):
         """P(squared cosine of a neuron with the span <= t).
 
-        The squared cosine is pull q / (1 + pull q) with q chi-squared with r degrees of freedom: the
+        The squared cosine is pull q / (1 + pull q), q chi-squared with r degrees of freedom: the
         pull along the span is proportional to the initial overlap.
 
         Parameters
         ----------
         t : array_like
-            In [0, 1).
+            In [0, 1].
 
         Returns
         -------
         ndarray or float
         """
-        t = np.asarray(t, dtype=float)
+        t = _shares(t)
         with np.errstate(divide="ignore"):
             return stats.chi2.cdf(t / ((1 - t) * self.pull), self.r)
 
@@ -121,17 +128,16 @@ class Step:
         -------
         ndarray or float
         """
-        t = np.asarray(t, dtype=float)
+        t = _shares(t)
         q = t / ((1 - t) * self.pull)
         return stats.chi2.pdf(q, self.r) / (self.pull * (1 - t) ** 2)
 
     @property
     def mean_alignment(self):
         """Mean squared cosine of a neuron with the span: a function of n/d^2, up to O(1/d)."""
+        law, s = stats.chi(self.r), self.pull
         return quad(
-            lambda q: 2 * q * stats.chi2.pdf(q**2, self.r) * self.pull * q**2 / (1 + self.pull * q**2),
-            0,
-            12,
+            lambda q: law.pdf(q) * s * q * q / (1 + s * q * q), *law.ppf([1e-12, 1 - 1e-12])
         )[0]
 
     @property
