@@ -125,6 +125,30 @@ class TwoLayer(torch.nn.Module):
         W = torch.as_tensor(np.concatenate([W, W]), dtype=dtype)
         return cls(W, np.concatenate([a, -a]), activation)
 
+    @classmethod
+    def unit_rows(cls, m, d, activation, rng, *, dtype=torch.float64):
+        """Rows of W uniform on the unit sphere, biases N(0, 1), no readout yet (a = 0).
+
+        The random features beside a network of `twolayer.training.learn_directions`.
+
+        Parameters
+        ----------
+        m, d : int
+            Width and input dimension.
+        activation : str or Activation
+        rng : numpy.random.Generator
+        dtype : torch.dtype
+
+        Returns
+        -------
+        TwoLayer
+        """
+        m, d = _checks.positive_int("m", m), _checks.positive_int("d", d)
+        W = _checks.generator(rng).standard_normal((m, d))
+        W /= np.linalg.norm(W, axis=1, keepdims=True)
+        b = rng.standard_normal(m)
+        return cls(torch.as_tensor(W, dtype=dtype), np.zeros(m), activation, b)
+
 
 def _initial(m, d, rng, readout):
     m, d = _checks.positive_int("m", m), _checks.positive_int("d", d)

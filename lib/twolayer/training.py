@@ -145,9 +145,14 @@ def remove_linear_part(x, y):
     if np.ptp(y) == 0:
         raise ValueError(f"y is constant, {y[0]:g}; its variance must be positive")
     centre, mean = x.mean(0), y.mean()
-    inside = x - centre
-    slope = np.linalg.lstsq(inside.T @ inside, inside.T @ (y - mean), rcond=1e-12)[0]
-    return y - mean - inside @ slope, float(mean - centre @ slope), slope
+    gram, right = np.zeros((x.shape[1], x.shape[1])), np.zeros(x.shape[1])
+    for start in range(0, len(x), _BLOCK):  # centred copies of a block, not of all
+        inside = x[start : start + _BLOCK] - centre
+        gram += inside.T @ inside
+        right += inside.T @ (y[start : start + _BLOCK] - mean)
+    slope = np.linalg.lstsq(gram, right, rcond=1e-12)[0]
+    intercept = float(mean - centre @ slope)
+    return y - intercept - x @ slope, intercept, slope
 
 
 @torch.no_grad()

@@ -15,3 +15,10 @@ def test_links_resolve():
     text = (ROOT / "README.md").read_text("utf-8")
     for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_the_estimator_beats_the_kernel(capsys):
+    text = (ROOT / "README.md").read_text("utf-8")
+    exec(re.findall(r"```python\n(.*?)```", text, re.S)[1], {})
+    network, kernel = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines())
+    assert network > kernel + 0.03

@@ -73,3 +73,11 @@ def test_new_layers_leave_the_old_network_alone(rng):
 def test_bad_input(rng, make, words):
     with pytest.raises(ValueError, match=words):
         make(rng)
+
+
+def test_unit_rows(rng):
+    net = TwoLayer.unit_rows(400, 3, "relu", rng)
+    np.testing.assert_allclose(net.W.detach().norm(dim=1), 1)
+    assert not net.a.detach().any()
+    assert abs(net.b.detach().numpy().std() - 1) < 4 / np.sqrt(2 * 400)
+    assert (abs(net.W.detach().numpy().mean(0)) < 4 / np.sqrt(3 * 400)).all()

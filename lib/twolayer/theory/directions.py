@@ -165,8 +165,8 @@ class Step:
         if _checks.positive_int("m", m) % 2:
             raise ValueError(f"m={m} must be even: neurons come in pairs")
         d, r = self.data.d, self.r
-        pull = _checks.generator(rng).standard_normal((m // 2, d)) / math.sqrt(d)
-        start = rng.standard_normal((m // 2, r))  # sqrt(d) times the initial overlaps
+        start = _checks.generator(rng).standard_normal((m // 2, r))  # overlaps, times sqrt(d)
+        pull = rng.standard_normal((m // 2, d)) / math.sqrt(d)
         shared = rng.standard_normal((r, d - r)) * math.sqrt(2 * self.spread / math.pi) / d
         pull[:, :r] *= math.sqrt(self.spread)
         pull[:, :r] += math.sqrt(self.snr) * start

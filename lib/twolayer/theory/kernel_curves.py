@@ -253,10 +253,10 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
 
     Notes
     -----
-    The operator commutes with rotations. On functions c(s) Y(x/|x|) with Y a harmonic of degree l
-    and s = |x|/sqrt(d) it acts as the kernel R_l(s, t) = E[k(s, t, u) P_l(u)] on c alone, where u
-    is the cosine of two independent inputs and P_l the Gegenbauer polynomial with P_l(1) = 1
-    (Funk-Hecke). Each R_l is a small matrix in the nodes of the law of s.
+    The operator commutes with rotations. On functions ``c(s) Y(x/|x|)`` with Y a harmonic of degree
+    l and ``s = |x|/sqrt(d)`` it acts as the kernel R_l(s, t) = E[k(s, t, u) P_l(u)] on c
+    alone, where u is the cosine of two independent inputs and P_l the Gegenbauer polynomial
+    with P_l(1) = 1 (Funk-Hecke). Each R_l is a small matrix in the nodes of the law of s.
 
     Examples
     --------
