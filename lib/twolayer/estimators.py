@@ -89,11 +89,11 @@ class OneStepRegressor(RegressorMixin, BaseEstimator):
             raise ValueError(f"width={width} must be even: neurons come in pairs")
         rng = np.random.default_rng(self.random_state)
         residual, self.intercept_, self.coef_ = remove_linear_part(X, y)
-        learnable = abs(residual).max() > 1e-9 * abs(y).max()
+        learnable = abs(residual).max() > 1e-9 * abs(y - y.mean()).max()
         if learnable:
             network = learn_directions(X, y, width, rng)
         else:
-            network = TwoLayer.symmetric(width, X.shape[1], "relu", rng)
+            network = TwoLayer.unit_rows(width, X.shape[1], "relu", rng)
         self.W_, self.b_ = network.W.detach().numpy(), network.b.detach().numpy()
         self.a_ = np.zeros(width)
         if learnable:

@@ -18,15 +18,17 @@ __all__ = ["RotationInvariant", "arc_cosine", "polynomial", "random_features", "
 
 
 def _rows(x, z):
-    x, z = _checks.real_array("x", x), _checks.real_array("z", x if z is None else z)
+    x = _checks.real_array("x", x)
+    same, z = z is None, x if z is None else _checks.real_array("z", z)
     single = x.ndim == z.ndim == 1
     x, z = np.atleast_2d(x), np.atleast_2d(z)
-    if x.ndim != 2 or z.ndim != 2 or x.shape[1] != z.shape[1]:
+    z = x if same else z  # one object: the product is symmetric, features are computed once
+    if x.ndim != 2 or z.ndim != 2 or x.shape[1] != z.shape[1] or not x.shape[1]:
         raise ValueError(f"x has shape {x.shape} and z {z.shape}; rows must have the same length")
     return x, z, (lambda k: float(k[0, 0])) if single else (lambda k: k)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class RotationInvariant:
     """A kernel that depends on two inputs through their norms and their angle only.
 
@@ -42,7 +44,7 @@ class RotationInvariant:
     Examples
     --------
     >>> linear = RotationInvariant("linear", lambda s, t, cosine: s * t * cosine)
-    >>> linear(np.array([3.0, 1.0]), np.array([1.0, 1.0]))
+    >>> round(linear(np.array([3.0, 1.0]), np.array([1.0, 1.0])), 12)
     2.0
     """
 
@@ -52,9 +54,8 @@ class RotationInvariant:
     def __call__(self, x, z=None):
         x, z, out = _rows(x, z)
         s, t = (np.linalg.norm(v, axis=1) for v in (x, z))
-        norms = s[:, None] * t
-        cosine = x @ z.T
-        cosine /= np.where(norms == 0, 1, norms)
+        unit = x / np.where(s == 0, 1, s)[:, None]
+        cosine = unit @ (unit if z is x else z / np.where(t == 0, 1, t)[:, None]).T
         scale = x.shape[1] ** 0.5
         np.clip(cosine, -1, 1, out=cosine)
         return out(self.profile(s[:, None] / scale, t / scale, cosine))
@@ -119,7 +120,7 @@ def polynomial(degree, offset=1.0):
 
     Examples
     --------
-    >>> polynomial(2)(np.array([1.0, 1.0]), np.array([3.0, -1.0]))  # (1 + 2/2)^2
+    >>> round(polynomial(2)(np.array([1.0, 1.0]), np.array([3.0, -1.0])), 12)  # (1 + 2/2)^2
     4.0
     """
     degree = _checks.positive_int("degree", degree)

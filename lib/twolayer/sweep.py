@@ -237,7 +237,7 @@ def store(path, columns, *, command, seconds):
     path : str or path
         A CSV file; its folder must exist.
     columns : dict of str to array_like, shape (k,)
-        Numbers or words without commas.
+        Numbers (six digits are kept), or words without commas, ``#`` or line breaks.
     command : str
         What a reader runs to make the table again.
     seconds : float
@@ -246,16 +246,20 @@ def store(path, columns, *, command, seconds):
     Raises
     ------
     ValueError
-        If the columns differ in length, there is none, or a word has a comma.
+        If the columns are no vectors of one length, or a name, word or the command has a mark
+        that the file could not give back.
 
     See Also
     --------
     load
     """
     seconds = _checks.real("seconds", seconds, minimum=0)
+    columns = {name: np.asarray(values) for name, values in columns.items()}
     rows = list(zip(*columns.values(), strict=False))
-    if not rows or len({len(values) for values in columns.values()}) > 1:
-        raise ValueError("columns must have one length, at least one")
+    if any(v.ndim != 1 for v in columns.values()) or len({len(v) for v in columns.values()}) != 1:
+        raise ValueError("columns must be vectors of one length, at least one")
+    if not rows or "\n" in command:
+        raise ValueError("columns must have at least one row, and the command one line")
     versions = " ".join(f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "scipy"))
     lines = [
         f"# command: {command}",
@@ -266,8 +270,8 @@ def store(path, columns, *, command, seconds):
     words = [
         [f"{v:.6g}" if isinstance(v, float | np.floating) else str(v) for v in row] for row in rows
     ]
-    if any("," in word for row in words for word in row):
-        raise ValueError("columns must hold words without commas")
+    if any(mark in word for row in (*words, columns) for word in row for mark in ",\n#"):
+        raise ValueError("columns must hold words without commas, '#' or line breaks")
     lines += [",".join(row) for row in words]
     pathlib.Path(path).write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -290,7 +294,7 @@ def load(path):
         If the file has no header with its command, or no rows.
     """
     lines = pathlib.Path(path).read_text("utf-8").splitlines()
-    body = [line for line in lines if not line.startswith("#")]
+    body = list(itertools.dropwhile(lambda line: line.startswith("#"), lines))
     if not lines or not lines[0].startswith("# command: ") or len(body) < 2:
         raise ValueError(f"path={str(path)!r} is not a table of twolayer.sweep.store")
     values = zip(*(line.split(",") for line in body[1:]), strict=True)

@@ -146,11 +146,17 @@ def remove_linear_part(x, y):
         raise ValueError(f"y is constant, {y[0]:g}; its variance must be positive")
     centre, mean = x.mean(0), y.mean()
     gram, right = np.zeros((x.shape[1], x.shape[1])), np.zeros(x.shape[1])
-    for start in range(0, len(x), _BLOCK):  # centred copies of a block, not of all
+    for start in range(0, len(x), _BLOCK):  # normal equations, of columns scaled to one length
         inside = x[start : start + _BLOCK] - centre
         gram += inside.T @ inside
         right += inside.T @ (y[start : start + _BLOCK] - mean)
-    slope = np.linalg.lstsq(gram, right, rcond=1e-12)[0]
+    length = np.sqrt(np.diagonal(gram))
+    length = np.where(length > 0, length, 1)
+    scaled = gram / np.outer(length, length)
+    slope, _, rank, _ = np.linalg.lstsq(scaled, right / length, rcond=1e-12)
+    slope /= length
+    if rank < len(slope):  # the solution is not unique: the one of least norm, without the squares
+        slope = np.linalg.lstsq(x - centre, y - mean, rcond=1e-10)[0]
     intercept = float(mean - centre @ slope)
     return y - intercept - x @ slope, intercept, slope
 
@@ -205,7 +211,7 @@ def learn_directions(x, y, m, rng, *, activation="relu", dtype=torch.float64):
         raise ValueError(f"m={m} must be even: neurons come in pairs")
     residual, _, _ = remove_linear_part(x, y)
     labels = _checks.tensor("y", y, 1).detach().cpu()
-    left, scale = np.abs(residual).max(), float(labels.abs().max())
+    left, scale = np.abs(residual).max(), float((labels - labels.mean()).abs().max())
     if left <= max(1e-9, 30 * torch.finfo(labels.dtype).eps) * scale:
         raise ValueError(
             "y is linear in x on this sample; it needs variance beyond its linear part"
@@ -446,7 +452,8 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
 
     Notes
     -----
-    Adam: Kingma & Ba 2015, as torch implements it.
+    Adam: Kingma & Ba 2015, as torch implements it. Training goes on as the result is iterated over;
+    arguments are checked at once. What is left of an epoch after whole minibatches is not used.
 
     Examples
     --------
@@ -464,14 +471,15 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
     if len(kinds) != 1:
         raise ValueError("networks must hold networks of one shape and dtype, and one activation")
     first = networks[0]
-    x, y = _checks.tensor("x", x, 3, dtype=first.W.dtype), _checks.tensor("y", y, 2)
+    x = _checks.tensor("x", x, 3, dtype=first.W.dtype, device=first.W.device).detach()
+    y = _checks.tensor("y", y, 2, dtype=x.dtype, device=x.device).detach()
     k, n, d = x.shape
     if k != len(networks) or k != len(rngs) or y.shape != (k, n) or d != first.d or n == 0:
         raise ValueError(
             f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; they must be ({len(networks)}, "
             f"n, {first.d}) and ({len(networks)}, n), with a generator each, got {len(rngs)}"
         )
-    y, steps = y.to(x.dtype), _checks.positive_int("steps", steps)
+    steps = _checks.positive_int("steps", steps)
     batch = min(_checks.positive_int("batch", batch), n)
     every = steps if every is None else _checks.positive_int("every", every)
     for name, rate in rates.items():
@@ -479,6 +487,12 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
         _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True)
     if not rates:
         raise ValueError("rates must name at least one of 'W', 'b', 'a'")
+    return _train(networks, x, y, rates, steps, rngs, batch, decay, every)
+
+
+def _train(networks, x, y, rates, steps, rngs, batch, decay, every):
+    """The loop of `train`, whose arguments are checked."""
+    first, (k, n, _) = networks[0], x.shape
     stack = {name: torch.stack([getattr(net, name).detach() for net in networks]) for name in "Wba"}
     groups = [
         {"params": [stack[name].requires_grad_()], "lr": rate} for name, rate in rates.items()
@@ -487,11 +501,11 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda t: (1 + math.cos(math.pi * t / steps)) / 2 if decay else 1.0
     )
-    order, rows = None, torch.arange(k)[:, None]
+    order, rows = None, torch.arange(k, device=x.device)[:, None]
     per_epoch = n // batch
     for step in range(steps):
         if step % per_epoch == 0:
-            order = torch.as_tensor(np.stack([rng.permutation(n) for rng in rngs]))
+            order = torch.as_tensor(np.stack([rng.permutation(n) for rng in rngs])).to(x.device)
         at = (step % per_epoch) * batch
         chosen = order[:, at : at + batch]
         with torch.enable_grad():

@@ -128,3 +128,13 @@ def test_bad_input():
         kernels.arc_cosine.with_bias(-1.0)
     with pytest.raises(TypeError, match="scale='1' must be a real number"):
         kernels.arc_cosine.with_bias("1")
+
+
+def test_features_of_one_argument_are_computed_once(rng, monkeypatch):
+    net, calls = TwoLayer.ntk(6, 3, "relu", rng), []
+    features = TwoLayer.features
+    monkeypatch.setattr(TwoLayer, "features", lambda self, x: calls.append(1) or features(self, x))
+    kernels.random_features(net)(rng.standard_normal((4, 3)))
+    assert len(calls) == 1
+    with pytest.raises(ValueError, match="rows must have the same length"):
+        kernels.arc_cosine(np.ones((2, 0)))

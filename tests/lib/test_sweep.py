@@ -244,7 +244,10 @@ def test_tables_that_are_refused(tmp_path):
     for columns, message in [
         ({}, "at least one"),
         ({"a": [1], "b": [1, 2]}, "one length"),
+        ({"a": [[1, 2]]}, "vectors"),
         ({"a": ["x,y"]}, "without commas"),
+        ({"a": ["#x"]}, "'#'"),
+        ({"a,b": [1.0]}, "without commas"),
     ]:
         with pytest.raises(ValueError, match=message):
             store(tmp_path / "t.csv", columns, command="make", seconds=1)

@@ -553,3 +553,24 @@ def test_networks_of_other_activations_and_zero_every_are_refused():
         next(train(nets, x, y, rates={"W": 0.1}, steps=1, rngs=[rng, rng]))
     with pytest.raises(ValueError, match="every=0"):
         next(train(nets[:1], x[:1], y[:1], rates={"W": 0.1}, steps=1, rngs=[rng], every=0))
+
+
+def test_training_checks_its_arguments_before_it_is_iterated_over():
+    x, y = some_labels(1, 9)
+    with pytest.raises(ValueError, match="steps=-3"):
+        train(some_networks(1), x, y, rates={"W": 0.1}, steps=-3, rngs=seeds(1))
+
+
+def test_the_linear_part_of_a_badly_scaled_input(rng):
+    x = rng.standard_normal((200, 3)) * [1.0, 1e-6, 1e5] + [0, 0, 1e7]
+    y = x @ [1.0, 3e6, 2e-5]
+    residual, _, slope = remove_linear_part(x, y)
+    np.testing.assert_allclose(slope, [1.0, 3e6, 2e-5], rtol=1e-6)
+    assert abs(residual).max() < 1e-6
+
+
+def test_an_offset_of_the_labels_changes_nothing(rng):
+    x, y = rng.standard_normal((300, 4)), rng.standard_normal(300)
+    one = learn_directions(x, y, 8, np.random.default_rng(0)).W.detach()
+    other = learn_directions(x, y + 1e9, 8, np.random.default_rng(0)).W.detach()
+    np.testing.assert_allclose(other, one, atol=1e-4)  # the labels keep seven digits

@@ -27,6 +27,7 @@ from twolayer.theory.kernel_curves import (
     learning_curve,
     optimal_curve,
     optimal_ridge,
+    relu_moments,
 )
 
 MIXED = (0.3, 0.5, 1.0, 0.7)  # mean, odd and even parts
@@ -468,7 +469,7 @@ def pair_by_quadrature(w, b, v, c):
 def test_moments_by_quadrature(seed, r):
     net = layer(3, 4, seed)
     W, b = net.W.detach().numpy(), net.b.detach().numpy()
-    covariance, cross, power = feature_moments(net, MultiIndex(4, MIXED, r=r), degree=300 // 2)
+    covariance, cross, power = feature_moments(net, MultiIndex(4, MIXED, r=r))
     unit = W / np.linalg.norm(W, axis=1, keepdims=True)
     link = as_link(MIXED)
     for i in range(3):
@@ -480,10 +481,10 @@ def test_moments_by_quadrature(seed, r):
         )
         assert covariance[i, i] == pytest.approx(own / 3, rel=1e-9)
         for j in range(i):
-            if abs(unit[i] @ unit[j]) < 0.85:  # beyond, the series converges slowly
+            if abs(unit[i] @ unit[j]) < 0.95:  # beyond, the quadrature is rough
                 want = pair_by_quadrature(W[i], b[i], W[j], b[j]) / 3
-                assert covariance[i, j] == pytest.approx(want, abs=1e-9)
-                assert covariance[j, i] == pytest.approx(want, abs=1e-9)
+                assert covariance[i, j] == pytest.approx(want, abs=1e-6)
+                assert covariance[j, i] == pytest.approx(want, abs=1e-6)
     c = np.array(MIXED)
     assert power == pytest.approx(np.sum(c**2) + (r - 1) * c[0] ** 2)
 
@@ -495,12 +496,47 @@ def test_without_biases_the_covariance_is_the_arc_cosine_kernel_of_the_weights(r
     np.testing.assert_allclose(covariance, arc_cosine(W) * 30 / 5, rtol=1e-8)
 
 
-def test_a_truncated_series_keeps_the_variances(rng):
-    net = layer(4, 3, 2)
-    exact, _, _ = feature_moments(net, SingleIndex(3, "he2"))
-    rough, _, _ = feature_moments(net, SingleIndex(3, "he2"), degree=2)
-    np.testing.assert_allclose(np.diag(rough), np.diag(exact), rtol=1e-12)
-    assert abs(rough - exact).max() > 1e-4
+@pytest.mark.parametrize("rho", [-1.0, -0.999, -0.8, -0.7001, -0.6999, 0.0, 0.69, 0.71, 0.99, 1.0])
+def test_relu_moments_of_a_pair(rho):
+    """Nearly parallel and opposite pairs too, which the large step makes; biases of both signs."""
+    for h, k in ((0.7, -0.4), (0.0, 0.0), (-1.2, -0.3), (0.5, 0.5), (2.0, 0.0)):
+        s = math.sqrt(max(1 - rho**2, 0))
+
+        def second(t, k=k, s=s):
+            mean = rho * t + k
+            if s == 0:
+                return np.maximum(mean, 0)
+            return mean * ndtr(mean / s) + s * norm.pdf(mean / s)
+
+        kinks = (-h, *([-k / rho] if abs(rho) > 0.9 else []))
+        want = expectation(lambda t, h=h: np.maximum(t + h, 0) * second(t), kinks, n_nodes=400)
+        got = relu_moments([[1.0, rho], [rho, 1.0]], [h, k])
+        assert got[0, 1] == pytest.approx(want, abs=3e-8)
+        assert got[1, 0] == pytest.approx(want, abs=3e-8)
+        assert got[0, 0] == pytest.approx((1 + h * h) * ndtr(h) + h * norm.pdf(h), abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [10_000, 65_536])
+def test_no_degree_is_lost_in_high_dimension(d):
+    data = SingleIndex(d, (0, 0, 0.6, 0.8))
+    for kernel in (polynomial(3), arc_cosine.with_bias()):
+        s = kernel_spectrum(kernel, data)
+        assert s.power.sum() == pytest.approx(1, rel=1e-4)
+        assert s.outside < 1e-4
+
+
+def test_the_best_ridge_against_loud_noise():
+    loud = Spectrum([1.0], [50], [1.0], noise=1e6)
+    assert optimal_curve(loud, 20) == pytest.approx(1, rel=1e-4)  # nothing can be learnt
+    assert optimal_curve(loud, 20) <= learning_curve(loud, 20, 1e12) + 1e-9
+
+
+def test_only_kernels_of_norms_and_angles_and_open_neurons():
+    with pytest.raises(TypeError, match="must be a RotationInvariant"):
+        kernel_spectrum(np.dot, SingleIndex(5, "he2"))
+    shut = TwoLayer(np.eye(2, 5), np.ones(2), "relu", [-60.0, -60.0])
+    with pytest.raises(ValueError, match="no neuron of the network is open"):
+        feature_spectrum(shut, SingleIndex(5, "he2"))
 
 
 @pytest.mark.parametrize("link", ["tanh", "relu", "abs", "gelu"])
@@ -648,5 +684,5 @@ def test_sizes_of_quadratures_and_series():
     ]:
         with pytest.raises(ValueError, match=message):
             kernel_spectrum(arc_cosine, data, **options)
-    with pytest.raises(ValueError, match="degree=200 must be between 2 and 150"):
+    with pytest.raises(ValueError, match="degree=200 must be between 2 and 79"):
         feature_moments(layer(3, 9, 0), data, degree=200)

@@ -129,6 +129,8 @@ class Step:
         ndarray or float
         """
         t = _shares(t)
+        if ((t == 0) | (t == 1)).any():
+            raise ValueError("t must lie inside (0, 1): the density may be infinite at its ends")
         q = t / ((1 - t) * self.pull)
         return stats.chi2.pdf(q, self.r) / (self.pull * (1 - t) ** 2)
 

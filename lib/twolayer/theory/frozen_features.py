@@ -15,7 +15,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from twolayer import _checks
 from twolayer.data import SingleIndex, as_link
-from twolayer.hermite import he, nodes
+from twolayer.hermite import nodes
+from twolayer.theory.kernel_curves import relu_moments
 
 __all__ = ["FrozenFeatures"]
 
@@ -33,15 +34,11 @@ class FrozenFeatures:
         The target; u is its direction.
     n_nodes : int
         Gauss-Hermite nodes for z.
-    degree : int
-        Terms of the series for the covariance given z.
 
     Attributes
     ----------
     mean : ndarray, shape (n_nodes, m)
         E[features | z].
-    covariance : ndarray, shape (n_nodes, m, m)
-        Cov[features | z].
     target : ndarray, shape (n_nodes,)
         E[y | z].
 
@@ -54,7 +51,7 @@ class FrozenFeatures:
     Notes
     -----
     A neuron is relu(c z + s xi + b) with c its overlap with u, s its length across and xi standard
-    Gaussian; given z it has the Hermite coefficients of relu(xi + t), t = (b + c z)/s, times s.
+    Gaussian; given z it is s relu(xi + t) with t = (b + c z)/s.
 
     Examples
     --------
@@ -65,7 +62,7 @@ class FrozenFeatures:
     0.5
     """
 
-    def __init__(self, network, data, *, n_nodes=24, degree=16):
+    def __init__(self, network, data, *, n_nodes=24):
         if network.activation.name != "relu":
             raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
         if not isinstance(data, SingleIndex):
@@ -83,23 +80,20 @@ class FrozenFeatures:
         self.z, self.weights = nodes((), _checks.positive_int("n_nodes", n_nodes))
         self.target = as_link(data.link)(self.z)
         cosines = np.clip(across @ across.T / np.outer(s, s), -1, 1)
-        scale = np.outer(s, s) / network.m
+        np.fill_diagonal(cosines, 1)
         self.mean = np.empty((len(self.z), len(b)))
-        self.covariance = np.empty((len(self.z), len(b), len(b)))
+        self._second = np.empty((len(self.z), len(b) ** 2))  # C(z), flattened
         for i, z in enumerate(self.z):
             t = (b + c * z) / s
             density = np.exp(-t * t / 2) / math.sqrt(2 * math.pi)
-            terms = [density + t * ndtr(t), ndtr(t)]
-            for k in range(2, degree + 1):
-                terms.append(density * he(k - 2, -t) / math.sqrt(math.factorial(k)))
-            part = np.zeros_like(cosines)
-            for term in terms[:0:-1]:  # Horner: sum over k >= 1 of term term' cosines^k
-                part = (part + np.outer(term, term)) * cosines
-            np.fill_diagonal(part, (1 + t * t) * ndtr(t) + t * density - terms[0] ** 2)
-            self.mean[i] = terms[0] * s / math.sqrt(network.m)
-            self.covariance[i] = part * scale
-        second = self.covariance + self.mean[:, :, None] * self.mean[:, None, :]
-        self._second = second.reshape(len(self.z), -1)
+            self.mean[i] = (density + t * ndtr(t)) * s / math.sqrt(network.m)
+            self._second[i] = (relu_moments(cosines, t) * np.outer(s, s) / network.m).ravel()
+
+    @property
+    def covariance(self):
+        """Cov[features | z], shape (n_nodes, m, m)."""
+        m = self.mean.shape[1]
+        return self._second.reshape(-1, m, m) - self.mean[:, :, None] * self.mean[:, None, :]
 
     def learning_curve(self, n, ridge):
         """Test error of a ridge readout on fresh samples, without the label noise of the test.
@@ -152,8 +146,9 @@ class FrozenFeatures:
                 stacklevel=2,
             )
         a = G @ (self.mean.T @ (n * w * p * self.target))
-        own = (self.target - self.mean @ a) ** 2 + np.einsum("i,zij,j->z", a, self.covariance, a)
-        spread = [(G @ second.reshape(m, m) @ G).ravel() for second in self._second]
+        second, fit = self._second.reshape(-1, m, m), self.mean @ a
+        own = (self.target - fit) ** 2 + (second @ a) @ a - fit**2
+        spread = [(G @ C @ G).ravel() for C in second]
         passed = (self._second @ np.array(spread).T) * (n * w * p**2)  # from z' to z
         error = np.linalg.solve(np.eye(len(w)) - passed, own + passed.sum(1) * self.noise)
         return float(w @ error)

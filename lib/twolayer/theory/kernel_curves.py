@@ -12,11 +12,12 @@ import math
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
-from scipy.special import gammaln, ndtr
+from scipy.special import gammaln, ndtr, owens_t
 
 from twolayer import _checks
 from twolayer.data import MultiIndex, SingleIndex, as_link
 from twolayer.hermite import coefficients, expectation, he
+from twolayer.kernels import RotationInvariant
 
 __all__ = [
     "Spectrum",
@@ -26,6 +27,7 @@ __all__ = [
     "learning_curve",
     "optimal_curve",
     "optimal_ridge",
+    "relu_moments",
 ]
 
 
@@ -142,7 +144,8 @@ def _best(spectrum, n):
     """The best effective ridge for each n: a grid, four times refined."""
     n = np.atleast_1d(n).astype(float)
     least = spectrum._kappa(n, 1e-12 * spectrum.eigenvalues.max())
-    most = 1e4 * max(spectrum.eigenvalues.max(), 1e-300) + 1e4 * least
+    noisy = 1 + spectrum.noise / max(spectrum.power.sum(), 1e-300)
+    most = 1e4 * (spectrum.eigenvalues.max() + least) * noisy
     low, high = np.log(least), np.log(most)
     for _ in range(5):
         grid = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, 60)
@@ -249,7 +252,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     Raises
     ------
     TypeError, ValueError
-        If `data` is of another kind, or d < 3.
+        If kernel or `data` is of another kind, or d < 3.
 
     Notes
     -----
@@ -265,6 +268,8 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     >>> exact.eigenvalues.round(6), exact.multiplicity  # of the constant and of the d coordinates
     (array([1.  , 0.01]), array([  1., 100.]))
     """
+    if not isinstance(kernel, RotationInvariant):
+        raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
     link, _, r = _links(data)
     d = data.d
     if d < 3:
@@ -301,7 +306,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
         power = shared * (vectors.T @ (root * (target @ (wu * ortho[k])))) ** 2
         lists += [(lam[q], count, max(power[q], 0.0)) for q in range(radial)]
     lam, count, power = np.array(lists).T
-    kept = lam > 1e-13 * lam.max()
+    kept = lam * np.sqrt(count) > 1e-13 * lam.max()  # an eigenvalue's rounding is eps / sqrt(count)
     trace = float(ws @ np.diagonal(kernel.profile(s[:, None], s, 1.0)))
     mean = (ws @ target @ wu) ** 2  # the mean of a sum over r directions grows with r
     return Spectrum(
@@ -314,6 +319,55 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     )
 
 
+def relu_moments(cosines, b):
+    """E[relu(u + b_i) relu(v + b_j)] for standard Gaussian u, v of given correlation.
+
+    Parameters
+    ----------
+    cosines : array_like, shape (m, m)
+        Correlations.
+    b : array_like, shape (m,)
+
+    Returns
+    -------
+    ndarray, shape (m, m)
+
+    Notes
+    -----
+    Where the correlation is below 0.7 in size, the series of `feature_moments`, whose rest is below
+    1e-7. Elsewhere the closed form with Owen's T, as the series converges slowly near 1.
+
+    Examples
+    --------
+    >>> relu_moments([[1.0, -1.0], [-1.0, 1.0]], [0.0, 0.0]).round(6) + 0.0
+    array([[0.5, 0. ],
+           [0. , 0.5]])
+    """
+    rho, b = _checks.real_array("cosines", cosines), _checks.real_array("b", b)
+    density = np.exp(-(b**2) / 2) / math.sqrt(2 * math.pi)
+    out = np.zeros_like(rho)
+    for k in range(24, -1, -1):  # Horner
+        c = _relu_coefficient(k, b, density)
+        out = out * rho + np.outer(c, c)
+    i, j = np.nonzero(abs(rho) > 0.7)
+    rho, h, k = rho[i, j], *(np.where(v == 0, 1e-150, v) for v in (b[i], b[j]))
+    across = np.sqrt(np.maximum(1 - rho**2, 1e-30))
+    to_k, to_h = (k - rho * h) / across, (h - rho * k) / across
+    both = (ndtr(h) + ndtr(k)) / 2 - owens_t(h, to_k / h) - owens_t(k, to_h / k)
+    both -= (np.sign(h) != np.sign(k)) / 2  # P(u > -h, v > -k)
+    side = h * density[j] * ndtr(to_h) + k * density[i] * ndtr(to_k)
+    last = across * density[i] * np.exp(-(to_k**2) / 2) / math.sqrt(2 * math.pi)
+    out[i, j] = (h * k + rho) * both + side + last
+    return out
+
+
+def _relu_coefficient(k, b, density):
+    """E[relu(z + b) He_k(z)] / sqrt(k!)."""
+    if k == 0:
+        return density + b * ndtr(b)
+    return ndtr(b) if k == 1 else density * he(k - 2, -b) / math.sqrt(math.factorial(k))
+
+
 def feature_moments(network, data, *, degree=40):
     """Population moments of ReLU features under Gaussian inputs, in closed form.
 
@@ -324,7 +378,7 @@ def feature_moments(network, data, *, degree=40):
     data : SingleIndex or MultiIndex
         With a link that is a sum over directions.
     degree : int
-        Terms of the series.
+        Terms of the link's Hermite series, 2 to 79.
 
     Returns
     -------
@@ -345,8 +399,7 @@ def feature_moments(network, data, *, degree=40):
     With unit weights, relu(w.x + b) = sum_k c_k(b) He_k(w.x)/sqrt(k!), where
     c_0 = phi(b) + b Phi(b), c_1 = Phi(b) and c_k = phi(b) He_{k-2}(-b)/sqrt(k!) (Stein's lemma,
     twice). Since E[He_k(w.x) He_k(v.x)] = k! (w.v)^k, the covariance is sum_k c_k c_k' (W W')^k
-    and the cross term sum_k c_k g_k (W u)^k with the target's coefficients g_k. What the series
-    leaves out of the variance of a neuron is added on the diagonal.
+    (see `relu_moments`), and the cross term sum_k c_k g_k (W u)^k with the link's coefficients g_k.
 
     Examples
     --------
@@ -358,7 +411,7 @@ def feature_moments(network, data, *, degree=40):
     """
     if network.activation.name != "relu":
         raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
-    degree = _within("degree", degree, 2, 150)
+    degree = _within("degree", degree, 2, 79)
     link, g, r = _links(data, degree)
     if network.d != data.d:
         raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
@@ -368,16 +421,12 @@ def feature_moments(network, data, *, degree=40):
         raise ValueError("W has a zero row; every neuron needs a direction")
     W, b = W / norms[:, None], b / norms
     density = np.exp(-(b**2) / 2) / math.sqrt(2 * math.pi)
-    cosines, toward = np.clip(W @ W.T, -1, 1), W @ data.directions.T
-    covariance, cross = np.zeros_like(cosines), np.zeros(len(b))
-    for k in range(degree, -1, -1):  # Horner: sum_k c_k c_k' cosines^k
-        c = [density + b * ndtr(b), ndtr(b)][k] if k < 2 else None
-        if k >= 2:
-            c = density * he(k - 2, -b) / math.sqrt(math.factorial(k))
-        covariance = covariance * cosines + np.outer(c, c)
-        cross += c * g[k] * (toward**k).sum(1) / math.sqrt(r)
-    exact = (1 + b**2) * ndtr(b) + b * density  # E relu(z + b)^2
-    np.fill_diagonal(covariance, exact)
+    cosines = np.clip(W @ W.T, -1, 1)
+    np.fill_diagonal(cosines, 1)
+    covariance = relu_moments(cosines, b)
+    toward, cross = W @ data.directions.T, np.zeros(len(b))
+    for k in range(degree + 1):
+        cross += _relu_coefficient(k, b, density) * g[k] * (toward**k).sum(1) / math.sqrt(r)
     scale = norms / math.sqrt(network.m)
     square = expectation(lambda z: link(z) ** 2, getattr(link, "kinks", ()))
     power = float(square + (r - 1) * g[0] ** 2)
@@ -405,6 +454,8 @@ def feature_spectrum(network, data, *, degree=40):
     """
     covariance, cross, power = feature_moments(network, data, degree=degree)
     lam, vectors = np.linalg.eigh(covariance)
+    if lam[-1] <= 0:
+        raise ValueError("no neuron of the network is open")
     kept = lam > 1e-10 * lam[-1]
     shares = (vectors.T @ cross)[kept] ** 2 / lam[kept]
     return Spectrum(
