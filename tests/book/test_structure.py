@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from twolayer.sweep import load
+
 from .conftest import BOOK, CHAPTERS, PAGES, ROOT, name, source
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=name)
@@ -117,6 +119,20 @@ def test_every_page_is_in_the_contents_and_every_reference_is_used():
         key for group in re.findall(r"\{cite:?\w*\}`([^`]+)`", text) for key in group.split(",")
     }
     assert cited == set(keys)
+
+
+def test_stored_tables_say_how_they_were_made():
+    """A large run's table lies beside its chapter, which reads it and can make it again."""
+    for path in BOOK.rglob("*.csv"):
+        table = load(path)
+        assert len(set(map(len, table.values()))) == 1
+        command = path.read_text("utf-8").splitlines()[0]
+        chapter = path.with_suffix(".md")
+        assert f"papermill -p STORE True {path.stem}.ipynb" in command
+        text = chapter.read_text("utf-8")
+        assert f'"{path.name}"' in text
+        assert "STORE = False" in text
+        assert "live against stored" in text
 
 
 def test_nothing_committed_names_this_folder():
