@@ -1,6 +1,7 @@
 """Sliders on a static page: precomputed curves in an Altair chart, a thin layer."""
 
 import hashlib
+import json
 import re
 
 import altair as alt
@@ -75,7 +76,7 @@ def panel(x, y, layers, *, x_range=None, y_range=None, width=300, height=260):
             }
             if layer.mark != "rule":
                 encoding["y"] = alt.Y(f"{y}:Q", title=y, scale=_scale(y_range))
-            chart = alt.Chart(data).transform_calculate(layer=f"'{layer.name}'")
+            chart = alt.Chart(data).transform_calculate(layer=json.dumps(layer.name))
             for control in controls:
                 if control.name in columns:
                     near = alt.expr.abs(alt.datum[control.name] - control) < 1e-6

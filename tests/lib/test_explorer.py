@@ -61,3 +61,12 @@ def test_bad_input():
         chart(values=[0.0, 1.0, 3.0])
     with pytest.raises(ValueError, match="two or more values"):
         chart(choice=("n", [1.0], "n "))
+
+
+def test_names_with_quotation_marks():
+    """The legend's name goes into a Vega expression."""
+    layer = Layer("line", 'a head\'s "degree"', {"x": [0, 1], "y": [0, 1], "k": [0, 1]})
+    chart = explore(
+        "k", [0, 1], [panel("x", "y", [layer])], label="k", description="two points"
+    ).chart.to_dict()
+    assert '"a head\'s \\\\"degree\\\\""' in str(chart).replace("\\'", "'")
