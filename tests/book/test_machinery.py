@@ -108,8 +108,9 @@ def test_scorecard_and_page_come_from_the_same_rows(html):
 @pytest.mark.parametrize("case", ["installed", "repository", "colab", "unknown"])
 def test_setup_cell_installs_when_and_only_when_the_library_is_missing(path, case, monkeypatch):
     cell = next(c for c in source(path).cells if c.cell_type == "code").source
-    calls = []
+    calls, moves = [], []
     monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
+    monkeypatch.setattr(os, "chdir", moves.append)
     for variable in ("BOOK_REPOSITORY", "COLAB_JUPYTER_IP", "KMP_TARGET_PORT"):
         monkeypatch.delenv(variable, raising=False)
     if case != "installed":
@@ -130,7 +131,14 @@ def test_setup_cell_installs_when_and_only_when_the_library_is_missing(path, cas
     else:
         exec(cell, {})
     want = {"repository": "git+https://example.org/a/b", "colab": "git+https://github.com/a/b"}
-    assert [command[-1] for command in calls] == [want[c] for c in [case] if c in want]
+    installs = [command[-1] for command in calls if "pip" in command]
+    assert installs == [want[c] for c in [case] if c in want]
+    clones = [command for command in calls if "clone" in command]
+    stored = path.with_suffix(".csv").exists()  # a chapter that reads a table needs its folder too
+    assert len(clones) == len(moves) == (len(installs) if stored else 0)
+    if clones:
+        assert f"git+{clones[0][-2]}" == installs[0]
+        assert moves[0].endswith(f"book/{path.parent.name}")
 
 
 def test_vendored_bundles_are_the_versions_that_altair_asks_for():
