@@ -9,7 +9,7 @@ import numpy as np
 from twolayer import _checks, activations
 from twolayer.hermite import he
 
-__all__ = ["MultiIndex", "SingleIndex", "as_link"]
+__all__ = ["MultiIndex", "SingleIndex", "additive", "as_link"]
 
 
 def as_link(link):
@@ -154,6 +154,40 @@ class MultiIndex:
     def sample(self, n, rng):
         """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
         return _sample(self, n, rng)
+
+
+def additive(data):
+    """The link of a target that is a sum over its directions, and their number.
+
+    Parameters
+    ----------
+    data : SingleIndex or MultiIndex
+        The latter with a link that is a name or Hermite coefficients.
+
+    Returns
+    -------
+    link : callable
+        Of one variable.
+    r : int
+
+    Raises
+    ------
+    TypeError
+        If `data` is of another kind.
+
+    Examples
+    --------
+    >>> additive(MultiIndex(6, "tanh", r=3))[1]
+    3
+    """
+    if isinstance(data, SingleIndex):
+        return as_link(data.link), 1
+    if isinstance(data, MultiIndex) and not callable(data.link):
+        return as_link(data.link), data.r
+    raise TypeError(
+        f"data={data!r} must be a SingleIndex, or a MultiIndex whose link is a name or Hermite "
+        "coefficients (a sum over directions)"
+    )
 
 
 def _checked(y, n, argument):

@@ -130,8 +130,8 @@ def remove_linear_part(x, y):
 
     Notes
     -----
-    The plain averages mean(y), mean(y x) leave an error of order sqrt(d/n), which the first
-    gradient would follow. Damian, Lee & Soltanolkotabi 2022, Algorithm 1, uses the averages.
+    Of a linear part b.x the averages mean(y), mean(y x) of Damian, Lee & Soltanolkotabi 2022,
+    Algorithm 1, leave a share of order sqrt(d/n), which the first gradient would follow.
 
     Examples
     --------

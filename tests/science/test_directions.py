@@ -290,7 +290,9 @@ def test_draws_follow_the_law(make, per_dimension):
     data = make(d)
     step, means, shares = Step(data, per_dimension * d), [], []
     for seed in range(seeds):
-        W = step.draw(m, np.random.default_rng([25, seed]))
+        net = step.draw(m, np.random.default_rng([25, seed]))
+        W = net.W.detach().numpy()
+        assert not net.a.detach().any()
         assert W.shape == (m, d)
         np.testing.assert_allclose(np.linalg.norm(W, axis=1), 1)
         np.testing.assert_array_equal(W[: m // 2], -W[m // 2 :])
@@ -308,7 +310,7 @@ def test_draws_share_their_error():
     d, m, seeds = 32, 1000, 20
     for make in TARGETS[:3]:
         step = Step(make(d), 64 * d * d)
-        rows = [step.draw(m, np.random.default_rng([26, seed])) for seed in range(seeds)]
+        rows = [step.draw(m, np.random.default_rng([26, seed])).W for seed in range(seeds)]
         off = [1 - subspace_overlap(W, step.data.directions) for W in rows]
         want = (1 - step.subspace_overlap) * (d - step.r) / d
         slack = (step.spread / d + 1) / (step.snr * d) + 2 / (m * step.snr) / want
@@ -316,11 +318,21 @@ def test_draws_share_their_error():
         assert 3 * error < 0.3 * want
 
 
+def test_draws_of_one_generator_share_starts_and_biases():
+    """At a huge n only the start is left: the same signs and biases in every dimension."""
+    nets = [
+        Step(SingleIndex(d, "he2"), 10**9 * d).draw(20, np.random.default_rng(0)) for d in (8, 90)
+    ]
+    np.testing.assert_array_equal(nets[0].b.detach(), nets[1].b.detach())
+    np.testing.assert_allclose(nets[0].W.detach()[:, 0], nets[1].W.detach()[:, 0], atol=1e-2)
+
+
 def test_draws_across_the_directions_are_isotropic():
     """Mean squares of the coordinates across: equal, the rest of the unit norm."""
     d = 16
     step = Step(MultiIndex(d, "he2", r=2), d * d)
-    rows = np.array([step.draw(400, np.random.default_rng(seed))[:200] for seed in range(60)])
+    nets = [step.draw(400, np.random.default_rng(seed)) for seed in range(60)]
+    rows = np.array([net.W.detach().numpy()[:200] for net in nets])
     squares = (rows**2).mean(1)
     across = (1 - squares[:, :2].sum(1).mean()) / (d - 2)
     error = squares.std(0, ddof=1) / np.sqrt(60)

@@ -84,7 +84,7 @@ def test_against_simulation(n, noise):
     theory, equivalent, simulated = [], [], []
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        net = TwoLayer(source.draw(m, rng), np.zeros(m), "relu", rng.standard_normal(m))
+        net = source.draw(m, rng)
         spectrum = feature_spectrum(net, data)
         ridge = 3 * float(optimal_ridge(spectrum, n))
         theory.append(FrozenFeatures(net, data).learning_curve(n, ridge))

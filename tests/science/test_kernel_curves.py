@@ -28,6 +28,7 @@ from twolayer.theory.kernel_curves import (
     optimal_curve,
     optimal_ridge,
     relu_moments,
+    simulate,
 )
 
 MIXED = (0.3, 0.5, 1.0, 0.7)  # mean, odd and even parts
@@ -686,3 +687,16 @@ def test_sizes_of_quadratures_and_series():
             kernel_spectrum(arc_cosine, data, **options)
     with pytest.raises(ValueError, match="degree=200 must be between 2 and 79"):
         feature_moments(layer(3, 9, 0), data, degree=200)
+
+
+def test_simulate_and_learning_curve_take_the_same_setting():
+    """One config, two routes, label noise included: within 3 s.e. and the spread of the norms.
+
+    The equivalent takes every sample for typical; |x|^2/d has the variance 2/d.
+    """
+    data, kernel, n = SingleIndex(16, (0.0, 0.5, 1.0), noise=0.5), arc_cosine.with_bias(), 200
+    errors = [simulate(kernel, data, n, np.random.default_rng([27, k])) for k in range(12)]
+    want = optimal_curve(kernel_spectrum(kernel, data), n)
+    error = np.std(errors, ddof=1) / np.sqrt(12)
+    assert abs(np.mean(errors) - want) < 3 * error + want * 2 / 16
+    assert np.mean(errors) < 0.5 * learning_curve(kernel_spectrum(kernel, data), n, 100.0)

@@ -1,4 +1,4 @@
-"""What the first large step knows of a target's directions, from samples: three laws.
+"""What the first large step knows of a target's directions, from samples: two laws.
 
 For the step of `twolayer.training.learn_directions` with ReLU on targets whose Hessian
 E[grad^2 f*] is h times the projection on r directions: a sum over directions of one link. Damian,
@@ -12,8 +12,9 @@ from scipy import stats
 from scipy.integrate import quad
 
 from twolayer import _checks
-from twolayer.data import MultiIndex, SingleIndex, as_link
+from twolayer.data import additive
 from twolayer.hermite import coefficients, expectation
+from twolayer.network import TwoLayer
 
 __all__ = ["Step"]
 
@@ -62,6 +63,7 @@ class Step:
 
     Examples
     --------
+    >>> from twolayer.data import SingleIndex
     >>> step = Step(SingleIndex(100, "he2"), n=10_000)
     >>> round(step.snr, 6), round(step.kappa, 6)  # 4/pi and 5/2
     (1.27324, 2.5)
@@ -69,16 +71,7 @@ class Step:
 
     def __init__(self, data, n):
         self.data, self.n = data, _checks.positive_int("n", n)
-        if isinstance(data, SingleIndex):
-            self.r = 1
-        elif isinstance(data, MultiIndex) and not callable(data.link):
-            self.r = data.r
-        else:
-            raise TypeError(
-                f"data={data!r} must be a SingleIndex, or a MultiIndex whose link is a name or "
-                "Hermite coefficients (a sum over directions)"
-            )
-        link = as_link(data.link)
+        link, self.r = additive(data)
         kinks = getattr(link, "kinks", ())
         c0, c1, c2 = coefficients(link, 2, kinks)
 
@@ -152,26 +145,37 @@ class Step:
         return 1 / (1 + self.kappa * self.data.d / self.n)
 
     def draw(self, m, rng):
-        """A first layer drawn from the law, without data: unit rows in opposite pairs.
+        """A ReLU network after the step, drawn from the laws without data.
+
+        Unit rows in opposite pairs, biases N(0, 1), a zero readout, as from
+        `twolayer.training.learn_directions`. With one `rng` the neurons' starts and biases are the
+        same at every d and n, which makes differences between settings sharper.
 
         Parameters
         ----------
         m : int
-            Even.
+            Width, even.
         rng : numpy.random.Generator
 
         Returns
         -------
-        ndarray, shape (m, d)
+        TwoLayer
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `m` is not a positive even integer, or `rng` no generator.
         """
         if _checks.positive_int("m", m) % 2:
             raise ValueError(f"m={m} must be even: neurons come in pairs")
+        first, second = _checks.generator(rng).spawn(2)
         d, r = self.data.d, self.r
-        start = _checks.generator(rng).standard_normal((m // 2, r))  # overlaps, times sqrt(d)
-        pull = rng.standard_normal((m // 2, d)) / math.sqrt(d)
-        shared = rng.standard_normal((r, d - r)) * math.sqrt(2 * self.spread / math.pi) / d
+        start = first.standard_normal((m // 2, r))  # overlaps, times sqrt(d)
+        pull = first.standard_normal((m // 2, d)) / math.sqrt(d)
+        shared = first.standard_normal((r, d - r)) * math.sqrt(2 * self.spread / math.pi) / d
         pull[:, :r] *= math.sqrt(self.spread)
         pull[:, :r] += math.sqrt(self.snr) * start
         pull[:, r:] += start @ shared  # the leading direction is off for all neurons alike
         pull /= np.linalg.norm(pull, axis=1, keepdims=True)
-        return np.concatenate([pull, -pull])
+        W = np.concatenate([pull, -pull])
+        return TwoLayer(W, np.zeros(m), "relu", second.standard_normal(m))

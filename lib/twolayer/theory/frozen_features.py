@@ -149,6 +149,7 @@ class FrozenFeatures:
         second, fit = self._second.reshape(-1, m, m), self.mean @ a
         own = (self.target - fit) ** 2 + (second @ a) @ a - fit**2
         spread = [(G @ C @ G).ravel() for C in second]
-        passed = (self._second @ np.array(spread).T) * (n * w * p**2)  # from z' to z
+        # from z' to z; it takes 1/p to less than 1/p - 1, so its spectral radius is below 1
+        passed = (self._second @ np.array(spread).T) * (n * w * p**2)
         error = np.linalg.solve(np.eye(len(w)) - passed, own + passed.sum(1) * self.noise)
         return float(w @ error)

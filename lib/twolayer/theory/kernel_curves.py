@@ -12,10 +12,11 @@ import math
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
-from scipy.special import gammaln, ndtr, owens_t
+from scipy.special import comb, ndtr, owens_t
+from sklearn.kernel_ridge import KernelRidge
 
 from twolayer import _checks
-from twolayer.data import MultiIndex, SingleIndex, as_link
+from twolayer.data import additive
 from twolayer.hermite import coefficients, expectation, he
 from twolayer.kernels import RotationInvariant
 
@@ -28,6 +29,7 @@ __all__ = [
     "optimal_curve",
     "optimal_ridge",
     "relu_moments",
+    "simulate",
 ]
 
 
@@ -201,21 +203,6 @@ def optimal_ridge(spectrum, n):
     return ridge.clip(min=1e-12 * spectrum.eigenvalues.max()).reshape(n.shape)[()]
 
 
-def _links(data, degree=None):
-    """The link, its Hermite coefficients if asked for, and the number of directions."""
-    if isinstance(data, SingleIndex):
-        link, r = data.link, 1
-    elif isinstance(data, MultiIndex) and not callable(data.link):
-        link, r = data.link, data.r
-    else:
-        raise TypeError(
-            f"data={data!r} must be a SingleIndex, or a MultiIndex whose link is a name or "
-            "Hermite coefficients (a sum over directions)"
-        )
-    link = as_link(link)
-    return link, (None if degree is None else coefficients(link, degree)), r
-
-
 def _within(name, value, low, high):
     value = _checks.positive_int(name, value)
     if not low <= value <= high:
@@ -263,6 +250,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
 
     Examples
     --------
+    >>> from twolayer.data import SingleIndex
     >>> from twolayer.kernels import polynomial
     >>> exact = kernel_spectrum(polynomial(1), SingleIndex(100, "identity"))
     >>> exact.eigenvalues.round(6), exact.multiplicity  # of the constant and of the d coordinates
@@ -270,7 +258,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     """
     if not isinstance(kernel, RotationInvariant):
         raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
-    link, _, r = _links(data)
+    link, r = additive(data)
     d = data.d
     if d < 3:
         raise ValueError(f"d={d} must be at least 3")
@@ -294,11 +282,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     total = float(ws @ (target**2 @ wu))
     lists = []
     for k in range(degree + 1):
-        count = (
-            1.0
-            if k == 0
-            else (2 * k + d - 2) / k * math.exp(gammaln(k + d - 2) - gammaln(k) - gammaln(d - 1))
-        )
+        count = float(comb(d + k - 1, k) - comb(d + k - 3, k - 2))  # harmonic among homogeneous
         matrix = values @ (wu * ortho[k]) / math.sqrt(count)  # P_k = ortho / sqrt(count)
         root = np.sqrt(ws)
         lam, vectors = np.linalg.eigh(root[:, None] * matrix * root)
@@ -317,6 +301,40 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
         outside=max(total + (r - 1) * mean - float(power[kept].sum()), 0.0),
         noise=data.noise**2,
     )
+
+
+def simulate(kernel, data, n, rng, *, n_test=3000):
+    """Test error of kernel ridge regression in a simulation, at the ridge that theory calls best.
+
+    Parameters
+    ----------
+    kernel : RotationInvariant
+    data : SingleIndex or MultiIndex
+        With a link that is a sum over directions; d >= 3.
+    n : int
+        Training samples.
+    rng : numpy.random.Generator
+    n_test : int
+        Test samples.
+
+    Returns
+    -------
+    float
+        Mean of (f - f*)^2: without label noise, as in `learning_curve`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `kernel_spectrum`.
+
+    Notes
+    -----
+    The ridge is at least 1e-8 n: less is lost in rounding.
+    """
+    ridge = max(optimal_ridge(kernel_spectrum(kernel, data), n), 1e-8 * n)
+    (x, y), (x_test, _) = data.sample(n, rng), data.sample(n_test, rng)
+    model = KernelRidge(alpha=ridge, kernel="precomputed").fit(kernel(x), y)
+    return float(np.mean((model.predict(kernel(x_test, x)) - data.target(x_test)) ** 2))
 
 
 def relu_moments(cosines, b):
@@ -403,6 +421,7 @@ def feature_moments(network, data, *, degree=40):
 
     Examples
     --------
+    >>> from twolayer.data import SingleIndex
     >>> from twolayer.network import TwoLayer
     >>> net = TwoLayer(np.eye(1, 5), [1.0], "relu")
     >>> covariance, cross, power = feature_moments(net, SingleIndex(5, "identity"))
@@ -412,7 +431,8 @@ def feature_moments(network, data, *, degree=40):
     if network.activation.name != "relu":
         raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
     degree = _within("degree", degree, 2, 79)
-    link, g, r = _links(data, degree)
+    link, r = additive(data)
+    g = coefficients(link, degree)
     if network.d != data.d:
         raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
     W, b = (v.detach().cpu().double().numpy() for v in (network.W, network.b))
