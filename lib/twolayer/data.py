@@ -5,11 +5,13 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from scipy.special import logsumexp
+from scipy.stats import ortho_group
 
 from twolayer import _checks, activations
 from twolayer.hermite import he
 
-__all__ = ["MultiIndex", "SingleIndex", "additive", "as_link"]
+__all__ = ["GaussianMixture", "MultiIndex", "Parity", "SingleIndex", "additive", "as_link"]
 
 
 def as_link(link):
@@ -154,6 +156,176 @@ class MultiIndex:
     def sample(self, n, rng):
         """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
         return _sample(self, n, rng)
+
+
+def _labels(name, labels, count):
+    labels = _checks.real_array(name, labels)
+    if labels.shape != (count,) or not np.isin(labels, (-1, 1)).all():
+        raise ValueError(f"{name}={labels} must be {count} numbers, each -1 or 1")
+    return labels
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class GaussianMixture:
+    """x = mean of a random cluster + sigma z with z ~ N(0, I_d), and y the cluster's label.
+
+    Parameters
+    ----------
+    means : array_like, shape (k, d)
+        Centres of the clusters.
+    labels : array_like, shape (k,)
+        Each -1 or 1.
+    sigma : float
+        Standard deviation of each coordinate around its centre, > 0.
+    weights : array_like, shape (k,), optional
+        Probabilities of the clusters, > 0; scaled to sum to one. Equal without them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, an entry is not finite, a label is not -1 or 1, or `sigma` or a weight
+        is not positive.
+
+    Examples
+    --------
+    >>> xor = GaussianMixture.ring(d=10, k=4, radius=4.0)
+    >>> xor.means[:, :2].round(9) + 0.0, xor.labels
+    (array([[ 4.,  0.],
+           [ 0.,  4.],
+           [-4.,  0.],
+           [ 0., -4.]]), array([ 1., -1.,  1., -1.]))
+    """
+
+    means: np.ndarray
+    labels: np.ndarray
+    sigma: float = 1.0
+    weights: np.ndarray | None = None
+
+    def __post_init__(self):
+        means = _checks.real_array("means", self.means)
+        if means.ndim != 2 or 0 in means.shape:
+            raise ValueError(f"means has shape {means.shape}; it must be (clusters, d)")
+        labels = _labels("labels", self.labels, len(means))
+        _checks.real("sigma", self.sigma, minimum=0, strict=True)
+        weights = np.ones(len(means)) if self.weights is None else self.weights
+        weights = _checks.real_array("weights", weights, minimum=0, strict=True)
+        if weights.shape != labels.shape:
+            raise ValueError(f"weights has shape {weights.shape}; it must be {labels.shape}")
+        for name, value in (("means", means), ("labels", labels)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "weights", weights / weights.sum())
+
+    @classmethod
+    def ring(cls, d, k, radius, sigma=1.0):
+        """`k` clusters evenly on a circle in the first two coordinates, labels alternating.
+
+        Four of them are the XOR problem. `k` must be even, `d` at least 2.
+        """
+        if _checks.positive_int("k", k) % 2:
+            raise ValueError(f"k={k} must be even: labels alternate around the circle")
+        if _checks.positive_int("d", d) < 2:
+            raise ValueError(f"d={d} must be at least 2")
+        radius = _checks.real("radius", radius, minimum=0)
+        angles = 2 * np.pi * np.arange(k) / k
+        means = np.zeros((k, d))
+        means[:, 0], means[:, 1] = radius * np.cos(angles), radius * np.sin(angles)
+        return cls(means, (-1.0) ** np.arange(k), sigma)
+
+    @property
+    def d(self):
+        """Input dimension."""
+        return self.means.shape[1]
+
+    def sample(self, n, rng):
+        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+        n = _checks.positive_int("n", n)
+        cluster = _checks.generator(rng).choice(len(self.means), n, p=self.weights)
+        x = self.means[cluster] + self.sigma * rng.standard_normal((n, self.d))
+        return x, self.labels[cluster]
+
+    def bayes(self, x):
+        """The best possible classifier: log-odds of the label 1, shape (n,), of inputs (n, d)."""
+        x = _checks.real_array("x", x)
+        score = x @ self.means.T / self.sigma**2 + np.log(self.weights)
+        score -= np.square(self.means).sum(1) / (2 * self.sigma**2)
+        plus, minus = (
+            logsumexp(np.where(self.labels == sign, score, -np.inf), axis=1) for sign in (1, -1)
+        )
+        return plus - minus
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """x = M phi with d hidden bits phi = +-1, and y the product of the first k of them.
+
+    Parameters
+    ----------
+    d : int
+        Number of bits, and input dimension.
+    k : int
+        Order of the parity, at most d.
+    agree : float
+        In [0, 1): the probability that the k relevant bits are all equal to one random sign.
+        Otherwise, and outside them, bits are independent and fair. With 0 the uniform parity.
+    rotation : int, optional
+        Seed of the dictionary M, a Haar-distributed orthogonal matrix; the identity without it.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `d` or `k` is not a positive integer, k > d, or `agree` or `rotation` out of range.
+
+    Notes
+    -----
+    Bits over a hidden dictionary, of which the relevant ones are correlated: Shi, Wei & Liang 2022.
+
+    Examples
+    --------
+    >>> x, y = Parity(d=5, k=2).sample(100, np.random.default_rng(0))
+    >>> bool((y == x[:, 0] * x[:, 1]).all())
+    True
+    """
+
+    d: int
+    k: int
+    agree: float = 0.0
+    rotation: int | None = None
+
+    def __post_init__(self):
+        _checks.positive_int("d", self.d)
+        if _checks.positive_int("k", self.k) > self.d:
+            raise ValueError(f"k={self.k} must be at most d={self.d}")
+        if _checks.real("agree", self.agree, minimum=0) >= 1:
+            raise ValueError(f"agree={self.agree} must be below 1")
+        if self.rotation is not None and (type(self.rotation) is not int or self.rotation < 0):
+            raise ValueError(f"rotation={self.rotation!r} must be an integer >= 0 or None")
+
+    @property
+    def dictionary(self):
+        """M, shape (d, d): its columns are the hidden directions, the relevant ones first."""
+        if self.rotation is None:
+            return np.eye(self.d)
+        rng = np.random.default_rng(self.rotation)
+        return ortho_group.rvs(self.d, random_state=rng) if self.d > 1 else np.eye(1)
+
+    @property
+    def directions(self):
+        """The relevant directions, orthonormal rows, shape (k, d)."""
+        return self.dictionary[:, : self.k].T
+
+    def target(self, x):
+        """Labels, shape (n,), of inputs of shape (n, d)."""
+        return np.sign(x @ self.directions.T).prod(1)
+
+    def sample(self, n, rng):
+        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+        n = _checks.positive_int("n", n)
+        bits = _checks.generator(rng).choice([-1.0, 1.0], (n, self.d))
+        if self.agree:
+            equal = rng.random(n) < self.agree
+            bits[equal, : self.k] = bits[equal, :1]
+        y = bits[:, : self.k].prod(1)
+        return (bits if self.rotation is None else bits @ self.dictionary.T), y
 
 
 def additive(data):

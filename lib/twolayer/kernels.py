@@ -8,13 +8,22 @@ that it serves ``KernelRidge(kernel="precomputed").fit(k(x, x), y)``, which is f
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
+import torch
 
 from twolayer import _checks
 
-__all__ = ["RotationInvariant", "arc_cosine", "polynomial", "random_features", "relu_ntk"]
+__all__ = [
+    "RotationInvariant",
+    "arc_cosine",
+    "polynomial",
+    "random_features",
+    "relu_ntk",
+    "tangent",
+]
 
 
 def _rows(x, z):
@@ -150,5 +159,44 @@ def random_features(network):
         x, z, out = _rows(x, z)
         f = network.features(x).detach().double().numpy()
         return out(f @ (f if z is x else network.features(z).detach().double().numpy()).T)
+
+    return kernel
+
+
+def tangent(network):
+    """The tangent kernel of a network as it is: inner products of its gradients in W, b and a.
+
+    Parameters
+    ----------
+    network : TwoLayer
+
+    Returns
+    -------
+    callable
+        Kernel of rows, as the others of this module.
+
+    Notes
+    -----
+    Jacot, Gabriel & Hongler 2018. `relu_ntk` is its limit for wide networks without biases.
+
+    Examples
+    --------
+    >>> from twolayer.network import TwoLayer
+    >>> tangent(TwoLayer([[1.0, 0.0]], [2.0], "relu"))([[3.0, 1.0]])  # 9 of a, 40 of W, 4 of b
+    array([[53.]])
+    """
+
+    def gradients(x):
+        with torch.no_grad():
+            z = network.preactivations(x)
+            slope = network.activation.derivative(z) * network.a / math.sqrt(network.m)
+            f = network.activation(z) / math.sqrt(network.m)
+        return f.double().numpy(), slope.double().numpy()
+
+    def kernel(x, z=None):
+        x, z, out = _rows(x, z)
+        f, slope = gradients(x)
+        g, other = (f, slope) if z is x else gradients(z)
+        return out(f @ g.T + (slope @ other.T) * (1 + x @ z.T))
 
     return kernel

@@ -1,14 +1,20 @@
-"""What a first layer has learnt: spectra, overlaps, alignments."""
+"""What a first layer has learnt, or would learn: spectra, overlaps, gradient features, accuracy."""
 
 import numpy as np
 import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
+from sklearn.cluster import KMeans
 
 from twolayer import _checks
 
 __all__ = [
+    "accuracy",
     "alignment",
+    "cluster_directions",
+    "in_cone",
+    "kernel_alignment",
     "leading_singular",
+    "simplified_gradient",
     "singular_values",
     "squared_overlap",
     "subspace_overlap",
@@ -179,3 +185,201 @@ def subspace_overlap(W, U):
     else:
         top = np.linalg.svd(W, full_matrices=False)[2][:r].T
     return float(np.minimum(np.square(top.T @ basis).sum() / r, 1.0))
+
+
+def simplified_gradient(network, x, y):
+    """Average of y x 1(w.x + b > 0) for each neuron: the first gradient without its readout.
+
+    Parameters
+    ----------
+    network : TwoLayer
+        Its first layer is what counts.
+    x : array or tensor, shape (n, d)
+    y : array or tensor, shape (n,)
+        Labels.
+
+    Returns
+    -------
+    ndarray, shape (m, d)
+        Times a_j / sqrt(m) it is the gradient of mean(y f) in row j of W, for ReLU.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or an entry is not finite.
+
+    Notes
+    -----
+    Shi, Wei & Liang 2023, definition of the simplified gradient, with their bias of opposite sign.
+
+    Examples
+    --------
+    >>> from twolayer.network import TwoLayer
+    >>> net = TwoLayer([[1.0, 0.0]], [1.0], "relu")
+    >>> simplified_gradient(net, [[1.0, 3.0], [-1.0, 3.0]], [1, 1])
+    array([[0.5, 1.5]])
+    """
+    x = network.inputs(x)
+    y = _checks.tensor("y", y, 1, dtype=x.dtype, device=x.device)
+    _checks.same_length("x", x, "y", y)
+    with torch.no_grad():
+        on = (network.preactivations(x) > 0).to(x.dtype).mul_(y[:, None])
+        return _matrix("gradients", on.T @ x / len(x))
+
+
+def in_cone(gradients, directions, gamma, bound=0.0):
+    """Which gradients lie in the cone of which direction: cosine >= 1 - gamma, and norm >= bound.
+
+    Parameters
+    ----------
+    gradients : array or tensor, shape (m, d)
+    directions : array or tensor, shape (k, d)
+        Not zero.
+    gamma : float
+        Width of the cone, in (0, 2).
+    bound : float
+        Least norm.
+
+    Returns
+    -------
+    ndarray of bool, shape (m, k)
+        A column's mean estimates p: with it (D, sign of b) belongs to the simplified gradient set
+        S(p, gamma, bound).
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, a direction is zero or `gamma` out of range.
+
+    Notes
+    -----
+    Shi, Wei & Liang 2023, definition of the simplified gradient set.
+
+    Examples
+    --------
+    >>> in_cone([[1.0, 0.1], [0.0, 2.0]], [[1.0, 0.0]], gamma=0.1)
+    array([[ True],
+           [False]])
+    """
+    if not 0 < _checks.real("gamma", gamma) < 2:
+        raise ValueError(f"gamma={gamma} must be in (0, 2)")
+    bound = _checks.real("bound", bound, minimum=0)
+    gradients = _matrix("gradients", gradients)
+    cosines = np.stack([alignment(gradients, D) for D in _matrix("directions", directions)], 1)
+    large = np.linalg.norm(gradients, axis=1) >= bound
+    return (cosines >= 1 - gamma) & large[:, None]
+
+
+def cluster_directions(gradients, k, random_state=0):
+    """The directions that gradients gather around, without knowing them: k-means of unit vectors.
+
+    Parameters
+    ----------
+    gradients : array or tensor, shape (m, d)
+        At least k of them not zero.
+    k : int
+        Number of clusters.
+    random_state : int
+        Seed of `sklearn.cluster.KMeans`.
+
+    Returns
+    -------
+    directions : ndarray, shape (k, d)
+        Unit vectors, the largest cluster first.
+    labels : ndarray of int, shape (m,)
+        The cluster of each gradient; -1 for a gradient that is zero.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If fewer than `k` gradients are not zero.
+
+    Examples
+    --------
+    >>> directions, labels = cluster_directions([[1, 0], [2, 0], [0, 3]], 2)
+    >>> directions, labels
+    (array([[1., 0.],
+           [0., 1.]]), array([0, 0, 1]))
+    """
+    gradients, k = _matrix("gradients", gradients), _checks.positive_int("k", k)
+    norms = np.linalg.norm(gradients, axis=1)
+    here = norms > 0
+    if here.sum() < k:
+        raise ValueError(f"k={k} clusters need {k} gradients that are not zero, got {here.sum()}")
+    unit = gradients[here] / norms[here, None]
+    means = KMeans(k, n_init=10, random_state=random_state).fit(unit)
+    order = np.argsort(-np.bincount(means.labels_, minlength=k), kind="stable")
+    labels = np.full(len(gradients), -1)
+    labels[here] = np.argsort(order)[means.labels_]
+    centres = means.cluster_centers_[order]
+    return centres / np.linalg.norm(centres, axis=1, keepdims=True), labels
+
+
+def kernel_alignment(K, L):
+    """Cosine between two kernel matrices, or between a kernel matrix and labels.
+
+    Parameters
+    ----------
+    K : array or tensor, shape (n, n)
+    L : array or tensor, shape (n, n) or (n,)
+        A vector y stands for the matrix y y^T.
+
+    Returns
+    -------
+    float
+        <K, L> / (norm of K times norm of L), Frobenius; 1 for proportional matrices.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a matrix is zero.
+
+    Notes
+    -----
+    Cristianini et al. 2001. For a network's tangent kernel before and after training, one minus
+    this is how far the kernel moved.
+
+    Examples
+    --------
+    >>> round(kernel_alignment(np.eye(2), [1.0, 1.0]), 6)
+    0.707107
+    """
+    K = _matrix("K", K)
+    L = np.outer(v, v) if (v := np.asarray(L)).ndim == 1 else _matrix("L", L)
+    if K.shape != L.shape or K.shape[0] != K.shape[1]:
+        raise ValueError(f"K has shape {K.shape} and L {L.shape}; both must be (n, n)")
+    norms = np.linalg.norm(K) * np.linalg.norm(L)
+    if norms == 0:
+        raise ValueError("K and L must not be zero")
+    return float((K * L).sum() / norms)
+
+
+def accuracy(outputs, y):
+    """Share of outputs with the label's sign; an output of exactly zero counts one half.
+
+    Parameters
+    ----------
+    outputs : array or tensor, shape (..., n)
+    y : array or tensor, shape (..., n)
+        Labels, -1 or 1.
+
+    Returns
+    -------
+    ndarray, shape (...), or float
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or a label is not -1 or 1.
+
+    Examples
+    --------
+    >>> float(accuracy([2.0, -1.0, 0.0, -3.0], [1, 1, 1, -1]))
+    0.625
+    """
+    outputs, y = (np.asarray(v.detach() if torch.is_tensor(v) else v) for v in (outputs, y))
+    if not np.isin(y, (-1, 1)).all():
+        raise ValueError("y must hold labels -1 or 1")
+    if outputs.shape[-1:] != y.shape[-1:]:
+        raise ValueError(f"outputs has shape {outputs.shape} and y {y.shape}; they must fit")
+    return ((np.sign(outputs) * y + 1) / 2).mean(-1)[()]

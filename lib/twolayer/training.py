@@ -1,4 +1,4 @@
-"""Gradient steps on the first layer, ridge regression of the readout, Adam on both layers."""
+"""Steps on the first layer, ridge regression of the readout, gradient descent and Adam on both."""
 
 import dataclasses
 import math
@@ -14,6 +14,7 @@ from twolayer.network import TwoLayer
 
 __all__ = [
     "RidgePath",
+    "descend",
     "descent_direction",
     "fit_readout",
     "gradient_step",
@@ -415,6 +416,191 @@ def _regression(features, y):
     return features, y
 
 
+def stacked(networks, x, y):
+    """Weights of networks of one shape as stacks, and their data: checked, x of shape (k, n, d)."""
+    networks = list(networks)
+    kinds = {(net.W.shape, net.W.dtype, net.activation.name) for net in networks}
+    if len(kinds) != 1:
+        raise ValueError("networks must hold networks of one shape and dtype, and one activation")
+    first, k = networks[0], len(networks)
+    x = _checks.tensor("x", x, 3, dtype=first.W.dtype, device=first.W.device).detach()
+    y = _checks.tensor("y", y, 2, dtype=x.dtype, device=x.device).detach()
+    if len(x) != k or y.shape != x.shape[:2] or x.shape[2] != first.d or x.shape[1] == 0:
+        raise ValueError(
+            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; for {k} networks they must be "
+            f"({k}, n, {first.d}) and ({k}, n)"
+        )
+    stack = {name: torch.stack([getattr(net, name).detach() for net in networks]) for name in "Wba"}
+    return networks, stack, x, y
+
+
+def check_labels(loss, y):
+    """Raise unless the loss is known and labels are what it takes."""
+    if _checks.one_of("loss", loss, tuple(_SLOPES)) == "squared":
+        return
+    if bad := set(y.unique().tolist()) - {-1.0, 1.0}:
+        raise ValueError(f"y holds {sorted(bad)[0]:g}; labels must be -1 or 1")
+
+
+def as_masks(masks, shape, device):
+    """A mask (m, d), or several (k, m, d), as a boolean tensor; each keeps something."""
+    masks = torch.as_tensor(np.asarray(masks) if isinstance(masks, list) else masks, device=device)
+    if masks.shape != shape:
+        raise ValueError(f"masks has shape {tuple(masks.shape)}; it must be {tuple(shape)}")
+    if masks.dtype != torch.bool:
+        if not ((masks == 0) | (masks == 1)).all():
+            raise ValueError("masks must hold booleans, or zeros and ones")
+        masks = masks.bool()
+    if not masks.flatten(-2).any(-1).all():
+        raise ValueError("masks holds an empty ticket: each must keep at least one weight")
+    return masks
+
+
+_SLOPES = {  # minus the derivative of the loss in f
+    "logistic": lambda y, f: y * torch.sigmoid(-y * f),
+    "hinge": lambda y, f: y * (y * f < 1),
+    "squared": lambda y, f: 2 * (y - f),
+}
+
+
+def push(activation, stack, x, y, loss):
+    """Minus the gradient of the mean loss, for a stack of networks: the one place it is written.
+
+    Returns the pushes on W, b and a, and the outputs, shape (k, n).
+    """
+    W, b, a = stack["W"], stack["b"], stack["a"]
+    scale = 1 / math.sqrt(a.shape[1])
+    z = torch.baddbmm(b[:, None], x, W.mT)
+    h = activation(z)
+    f = (h @ a[..., None])[..., 0] * scale
+    g = _SLOPES[loss](y, f) * (scale / y.shape[1])
+    back = activation.derivative(z).mul_(g[..., None])
+    pushes = {
+        "W": (back.mT @ x) * a[..., None],
+        "b": back.sum(1) * a,
+        "a": (h.mT @ g[..., None])[..., 0],
+    }
+    return pushes, f
+
+
+def descend(
+    networks, x, y, *, rates, steps, loss="logistic", rngs=None, batch=None, masks=None, every=None
+):
+    """Gradient descent on all parameters of several networks at once, in place.
+
+    The networks share a shape and differ in weights, data, masks and seeds. Batched products with
+    the gradient written out by hand serve all of them, which pays where networks are small.
+
+    Parameters
+    ----------
+    networks : sequence of TwoLayer
+        k networks of one shape, activation and dtype; changed in place.
+    x : array or tensor, shape (k, n, d)
+    y : array or tensor, shape (k, n)
+        Labels, -1 or 1 (numbers for the squared loss).
+    rates : dict of str to float
+        Step sizes, > 0, of some of ``"W"``, ``"b"`` and ``"a"``; the others stay.
+    steps : int
+    loss : {"logistic", "hinge", "squared"}
+        log(1 + exp(-y f)), max(0, 1 - y f) or (y - f)^2; their mean is descended.
+    rngs : sequence of numpy.random.Generator, optional
+        One for each network; it draws the minibatches, without replacement within an epoch.
+        Needed with `batch`.
+    batch : int, optional
+        Size of the minibatches, at most n; without it all samples are used in every step.
+    masks : array or tensor of bool, shape (k, m, d), optional
+        Weights of the first layer to keep: the others are set to zero and stay there. The bias and
+        readout of a neuron that keeps none are set to zero too.
+    every : int, optional
+        How often to yield; once, at the end, without it.
+
+    Yields
+    ------
+    int
+        Steps done, with the networks up to date.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite, a label is not -1 or 1, a mask keeps nothing,
+        a rate is unknown or not positive, or outputs leave the finite numbers.
+
+    Notes
+    -----
+    In a mean-field network (entries of `a` of order 1/sqrt(m)), rates eta m for W and b and eta for
+    a move every neuron at a speed that does not depend on m. Arguments are checked at once;
+    training goes on as the result is iterated over.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> net = TwoLayer.mean_field(64, 2, "relu", rng)
+    >>> x = rng.standard_normal((1, 400, 2))
+    >>> y = np.sign(x[..., 0] * x[..., 1])
+    >>> for _ in descend([net], x, y, rates={"W": 64.0, "b": 20.0, "a": 1.0}, steps=300):
+    ...     right = np.sign(net(x[0]).detach().numpy()) == y[0]
+    >>> bool(right.mean() > 0.95)
+    True
+    """
+    networks, stack, x, y = stacked(networks, x, y)
+    check_labels(loss, y)
+    steps = _checks.positive_int("steps", steps)
+    every = steps if every is None else _checks.positive_int("every", every)
+    _checked_rates(rates)
+    k, n, _ = x.shape
+    if batch is not None:
+        batch = min(_checks.positive_int("batch", batch), n)
+        rngs = [_checks.generator(rng) for rng in rngs or ()]
+        if len(rngs) != k:
+            raise ValueError(f"rngs holds {len(rngs)} generators; minibatches need {k}")
+    if masks is not None:
+        masks = as_masks(masks, stack["W"].shape, x.device)
+    return _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, every)
+
+
+def _checked_rates(rates):
+    for name, rate in rates.items():
+        _checks.one_of("rates", name, ("W", "b", "a"))
+        _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True)
+    if not rates:
+        raise ValueError("rates must name at least one of 'W', 'b', 'a'")
+
+
+def _copy_back(networks, stack):
+    for name, values in stack.items():
+        for net, value in zip(networks, values, strict=True):
+            getattr(net, name).data.copy_(value)
+
+
+@torch.no_grad()
+def _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, every):
+    """The loop of `descend`, whose arguments are checked."""
+    activation, n = networks[0].activation, x.shape[1]
+    keep = {}
+    if masks is not None:
+        alive = masks.any(2)
+        keep = {"W": masks, "b": alive, "a": alive}
+        stack = {name: value * keep[name] for name, value in stack.items()}
+    rows, seen, target = torch.arange(len(x), device=x.device)[:, None], x, y
+    for step in range(steps):
+        if batch is not None:
+            at = step % (n // batch) * batch
+            if at == 0:
+                order = np.stack([rng.permutation(n) for rng in rngs])
+                order = torch.as_tensor(order, device=x.device)
+            chosen = order[:, at : at + batch]
+            seen, target = x[rows, chosen], y[rows, chosen]
+        pushes, f = push(activation, stack, seen, target, loss)
+        if not torch.isfinite(f).all():
+            raise ValueError(f"outputs are not finite at step {step}; rates={rates} are too large")
+        for name, rate in rates.items():
+            moved = pushes[name] * keep[name] if keep else pushes[name]
+            stack[name].add_(moved, alpha=rate)
+        if (step + 1) % every == 0 or step + 1 == steps:
+            _copy_back(networks, stack)
+            yield step + 1
+
+
 def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=None):
     """Adam on all parameters of several networks at once, squared loss, in place.
 
@@ -466,34 +652,20 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
     >>> bool(error < 0.02)
     True
     """
-    networks, rngs = list(networks), [_checks.generator(rng) for rng in rngs]
-    kinds = {(net.W.shape, net.W.dtype, net.activation.name) for net in networks}
-    if len(kinds) != 1:
-        raise ValueError("networks must hold networks of one shape and dtype, and one activation")
-    first = networks[0]
-    x = _checks.tensor("x", x, 3, dtype=first.W.dtype, device=first.W.device).detach()
-    y = _checks.tensor("y", y, 2, dtype=x.dtype, device=x.device).detach()
-    k, n, d = x.shape
-    if k != len(networks) or k != len(rngs) or y.shape != (k, n) or d != first.d or n == 0:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; they must be ({len(networks)}, "
-            f"n, {first.d}) and ({len(networks)}, n), with a generator each, got {len(rngs)}"
-        )
+    rngs = [_checks.generator(rng) for rng in rngs]
+    networks, stack, x, y = stacked(networks, x, y)
+    if len(rngs) != len(x):
+        raise ValueError(f"rngs holds {len(rngs)} generators; it must hold {len(x)}")
     steps = _checks.positive_int("steps", steps)
-    batch = min(_checks.positive_int("batch", batch), n)
+    batch = min(_checks.positive_int("batch", batch), x.shape[1])
     every = steps if every is None else _checks.positive_int("every", every)
-    for name, rate in rates.items():
-        _checks.one_of("rates", name, ("W", "b", "a"))
-        _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True)
-    if not rates:
-        raise ValueError("rates must name at least one of 'W', 'b', 'a'")
-    return _train(networks, x, y, rates, steps, rngs, batch, decay, every)
+    _checked_rates(rates)
+    return _train(networks, stack, x, y, rates, steps, rngs, batch, decay, every)
 
 
-def _train(networks, x, y, rates, steps, rngs, batch, decay, every):
+def _train(networks, stack, x, y, rates, steps, rngs, batch, decay, every):
     """The loop of `train`, whose arguments are checked."""
     first, (k, n, _) = networks[0], x.shape
-    stack = {name: torch.stack([getattr(net, name).detach() for net in networks]) for name in "Wba"}
     groups = [
         {"params": [stack[name].requires_grad_()], "lr": rate} for name, rate in rates.items()
     ]
@@ -521,8 +693,5 @@ def _train(networks, x, y, rates, steps, rngs, batch, decay, every):
         optimiser.step()
         schedule.step()
         if (step + 1) % every == 0 or step + 1 == steps:
-            with torch.no_grad():
-                for name, value in stack.items():
-                    for net, one in zip(networks, value, strict=True):
-                        getattr(net, name).copy_(one)
+            _copy_back(networks, {name: value.detach() for name, value in stack.items()})
             yield step + 1

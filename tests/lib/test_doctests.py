@@ -46,6 +46,8 @@ def test_nothing_imports_upwards():
         "theory.kernel_curves",
         "theory.frozen_features",
         "theory.directions",
+        "theory.gradient_features",
+        "tickets",
         "estimators",
         "sweep",
         "claims",
