@@ -16,7 +16,7 @@ from scipy.special import comb, ndtr, owens_t
 from sklearn.kernel_ridge import KernelRidge
 
 from twolayer import _checks
-from twolayer.data import additive
+from twolayer.data import Parity, additive
 from twolayer.hermite import coefficients, expectation, he
 from twolayer.kernels import RotationInvariant
 
@@ -28,7 +28,9 @@ __all__ = [
     "learning_curve",
     "optimal_curve",
     "optimal_ridge",
+    "parity_spectrum",
     "relu_moments",
+    "sign_accuracy",
     "simulate",
 ]
 
@@ -335,6 +337,112 @@ def simulate(kernel, data, n, rng, *, n_test=3000):
     (x, y), (x_test, _) = data.sample(n, rng), data.sample(n_test, rng)
     model = KernelRidge(alpha=ridge, kernel="precomputed").fit(kernel(x), y)
     return float(np.mean((model.predict(kernel(x_test, x)) - data.target(x_test)) ** 2))
+
+
+def parity_spectrum(kernel, data, *, degree=8):
+    """Exact spectrum of a rotation-invariant kernel on uniform bits, for a parity.
+
+    On the hypercube all inputs have one norm, and the kernel depends on the number of bits in which
+    two of them differ. Its eigenfunctions are the parities; those of one order share an eigenvalue.
+
+    Parameters
+    ----------
+    kernel : RotationInvariant
+    data : Parity
+        With ``agree=0``; a rotation changes nothing.
+    degree : int
+        Largest order that is kept, >= 1; at most d.
+
+    Returns
+    -------
+    Spectrum
+        Orders whose eigenvalue is zero are left out; if the target's is, its power is `outside`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `kernel` or `data` is of another kind, bits agree, or `degree` is out of range.
+
+    Notes
+    -----
+    Order s: 2^-d sum_t C(d, t) k(1 - 2t/d) K_s(t) / C(d, s) with the Krawtchouk polynomial K_s.
+
+    Examples
+    --------
+    >>> from twolayer.kernels import polynomial
+    >>> exact = parity_spectrum(polynomial(1), Parity(d=4, k=1))
+    >>> exact.eigenvalues.round(6), exact.multiplicity  # of 1 + x.z/4
+    (array([1.  , 0.25]), array([1., 4.]))
+    """
+    if not isinstance(kernel, RotationInvariant):
+        raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
+    if not isinstance(data, Parity):
+        raise TypeError(f"data={data!r} must be a Parity")
+    if data.agree:
+        raise ValueError(f"agree={data.agree} must be 0: bits are uniform")
+    d, flips = data.d, np.arange(data.d + 1)
+    degree = min(_checks.positive_int("degree", degree), d)
+    values = kernel.profile(np.ones(1), np.ones(1), 1 - 2 * flips / d)
+    weight = comb(d, flips, exact=False) / 2.0**d
+    orders = np.arange(degree + 1)
+    lam = np.array([weight * values @ _krawtchouk(d, s) / comb(d, s) for s in orders])
+    count = comb(d, orders)
+    kept = lam > 1e-14 * abs(values).max()
+    tail = max(float(values[0] - lam[kept] @ count[kept]), 0.0)
+    power = (orders == data.k).astype(float)
+    return Spectrum(lam[kept], count[kept], power[kept], tail, 1 - power[kept].sum())
+
+
+def _krawtchouk(d, s):
+    """Sum of all characters of order s at t = 0..d flipped bits, in exact integers."""
+    return np.array(
+        [
+            sum((-1) ** i * math.comb(t, i) * math.comb(d - t, s - i) for i in range(s + 1))
+            for t in range(d + 1)
+        ],
+        dtype=float,
+    )
+
+
+def sign_accuracy(spectrum, n):
+    """Accuracy of the sign of kernel ridge regression on labels -1 and 1, at the best ridge.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        With the target in one eigenspace (or outside all), without noise: as of `parity_spectrum`.
+    n : array_like
+        Samples, > 0.
+
+    Returns
+    -------
+    ndarray or float
+        Largest Phi(share / deviation) over effective ridges kappa, where share = l / (l + kappa) of
+        the label is fitted, and the rest of the test error is a Gaussian deviation around it.
+
+    Raises
+    ------
+    ValueError
+        If the target is spread over eigenspaces, or `n` is not positive.
+
+    Examples
+    --------
+    >>> from twolayer.kernels import polynomial
+    >>> exact = parity_spectrum(polynomial(2), Parity(d=20, k=2))
+    >>> bool(0.5 < sign_accuracy(exact, 50) < sign_accuracy(exact, 200) < 1)
+    True
+    """
+    if np.count_nonzero(spectrum.power) + (spectrum.outside > 0) > 1 or spectrum.noise:
+        raise ValueError("spectrum must have the target in one eigenspace and no noise")
+    n = _samples(n)
+    own = float(spectrum.eigenvalues[spectrum.power > 0].sum())
+    least = spectrum._kappa(n.ravel(), 1e-12 * spectrum.eigenvalues.max())
+    most = 1e3 * (spectrum.eigenvalues.max() + least)
+    kappa = np.exp(np.linspace(np.log(least), np.log(most), 400, axis=-1))
+    share = own / (own + kappa)
+    error = spectrum._error(n.ravel()[:, None], kappa)
+    spread = np.sqrt(np.maximum(error - (1 - share) ** 2, 1e-300))
+    return ndtr((share / spread).max(1)).reshape(n.shape)[()]
 
 
 def relu_moments(cosines, b):
