@@ -246,6 +246,8 @@ class GaussianMixture:
     def bayes(self, x):
         """The best possible classifier: log-odds of the label 1, shape (n,), of inputs (n, d)."""
         x = _checks.real_array("x", x)
+        if x.ndim != 2 or x.shape[1] != self.d:
+            raise ValueError(f"x has shape {x.shape}; it must be (n, {self.d})")
         score = x @ self.means.T / self.sigma**2 + np.log(self.weights)
         score -= np.square(self.means).sum(1) / (2 * self.sigma**2)
         plus, minus = (

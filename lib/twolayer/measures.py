@@ -266,8 +266,8 @@ def in_cone(gradients, directions, gamma, bound=0.0):
     bound = _checks.real("bound", bound, minimum=0)
     gradients = _matrix("gradients", gradients)
     cosines = np.stack([alignment(gradients, D) for D in _matrix("directions", directions)], 1)
-    large = np.linalg.norm(gradients, axis=1) >= bound
-    return (cosines >= 1 - gamma) & large[:, None]
+    norms = np.linalg.norm(gradients, axis=1)
+    return (cosines >= 1 - gamma) & ((norms >= bound) & (norms > 0))[:, None]
 
 
 def cluster_directions(gradients, k, random_state=0):
@@ -292,7 +292,7 @@ def cluster_directions(gradients, k, random_state=0):
     Raises
     ------
     ValueError, TypeError
-        If fewer than `k` gradients are not zero.
+        If fewer than `k` gradients are not zero, or the gradients of a cluster cancel.
 
     Examples
     --------
@@ -312,7 +312,10 @@ def cluster_directions(gradients, k, random_state=0):
     labels = np.full(len(gradients), -1)
     labels[here] = np.argsort(order)[means.labels_]
     centres = means.cluster_centers_[order]
-    return centres / np.linalg.norm(centres, axis=1, keepdims=True), labels
+    length = np.linalg.norm(centres, axis=1, keepdims=True)
+    if (length < 1e-12).any():
+        raise ValueError(f"k={k} clusters are too few: the gradients of one of them cancel")
+    return centres / length, labels
 
 
 def kernel_alignment(K, L):
@@ -345,7 +348,10 @@ def kernel_alignment(K, L):
     0.707107
     """
     K = _matrix("K", K)
-    L = np.outer(v, v) if (v := np.asarray(L)).ndim == 1 else _matrix("L", L)
+    L = L.detach() if torch.is_tensor(L) else np.asarray(L)
+    if L.ndim == 1:
+        L = _checks.tensor("L", L, 1, dtype=torch.float64).outer(torch.as_tensor(L).double())
+    L = _matrix("L", L)
     if K.shape != L.shape or K.shape[0] != K.shape[1]:
         raise ValueError(f"K has shape {K.shape} and L {L.shape}; both must be (n, n)")
     norms = np.linalg.norm(K) * np.linalg.norm(L)
@@ -377,7 +383,12 @@ def accuracy(outputs, y):
     >>> float(accuracy([2.0, -1.0, 0.0, -3.0], [1, 1, 1, -1]))
     0.625
     """
-    outputs, y = (np.asarray(v.detach() if torch.is_tensor(v) else v) for v in (outputs, y))
+    outputs, y = (
+        _checks.real_array(name, v.detach() if torch.is_tensor(v) else v)
+        for name, v in (("outputs", outputs), ("y", y))
+    )
+    if outputs.ndim == 0 or outputs.shape[-1] == 0:
+        raise ValueError(f"outputs has shape {outputs.shape}; its last axis must hold samples")
     if not np.isin(y, (-1, 1)).all():
         raise ValueError("y must hold labels -1 or 1")
     if outputs.shape[-1:] != y.shape[-1:]:

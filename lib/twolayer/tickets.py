@@ -103,6 +103,8 @@ def winning_neurons(steps, signs, features, labels, s):
     for name, value, rows in (("signs", signs, steps), ("labels", labels, features)):
         if value.shape != (len(rows),) or not np.isin(value, (-1, 1)).all():
             raise ValueError(f"{name}={value} must be {len(rows)} numbers, each -1 or 1")
+    if features.ndim != 2 or len(features) == 0:
+        raise ValueError(f"features has shape {features.shape}; it must be (k, d) with k >= 1")
     if _checks.positive_int("s", s) > len(steps):
         raise ValueError(f"s={s} must be at most the number of neurons, {len(steps)}")
     cosines = np.stack([alignment(steps, D) for D in features])
@@ -290,7 +292,8 @@ def supermask(
     """Learn which weights to keep, and train none of them: edge-popup.
 
     Each weight has a score; the weights of the highest scores are kept. The gradient in a score is
-    that in the weight times the weight, as if the mask were not there.
+    that in the weight times the weight, as if the mask were not there; a neuron of which nothing is
+    kept has no gradient.
 
     Parameters
     ----------
@@ -345,9 +348,10 @@ def supermask(
     W, shape = stack["W"], stack["W"].shape
     size = shape[1] * shape[2] if unit == "weight" else shape[1]
     kept = _kept(sparsity, size)
-    scores = np.stack([_checks.generator(rng).random(size) for rng in rngs])
-    if len(scores) != len(W):
-        raise ValueError(f"rngs holds {len(scores)} generators; it must hold {len(W)}")
+    rngs = [_checks.generator(rng) for rng in rngs]
+    if len(rngs) != len(W):
+        raise ValueError(f"rngs holds {len(rngs)} generators; it must hold {len(W)}")
+    scores = np.stack([rng.random(size) for rng in rngs])
     scores = torch.as_tensor(scores, dtype=W.dtype, device=W.device)
     velocity = torch.zeros_like(scores)
     for _ in range(_checks.positive_int("steps", steps)):

@@ -597,6 +597,8 @@ def _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, ever
             moved = pushes[name] * keep[name] if keep else pushes[name]
             stack[name].add_(moved, alpha=rate)
         if (step + 1) % every == 0 or step + 1 == steps:
+            if not all(torch.isfinite(value).all() for value in stack.values()):
+                raise ValueError(f"weights are not finite: rates={rates} are too large")
             _copy_back(networks, stack)
             yield step + 1
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twolayer.data import MultiIndex, SingleIndex, as_link
+from twolayer.data import GaussianMixture, MultiIndex, Parity, SingleIndex, as_link
 
 sizes = st.integers(1, 20)
 
@@ -82,3 +82,150 @@ def test_links_that_return_the_wrong_thing(rng):
         MultiIndex(3, lambda z: z).sample(4, rng)
     with pytest.raises(ValueError, match="non-finite"):
         SingleIndex(3, lambda z: z / 0 * 0 if False else np.full(len(z), np.inf)).sample(4, rng)
+
+
+# --- mixtures
+
+
+MIXTURE = GaussianMixture(
+    [[1.0, 0.5], [-1.5, 0.3], [0.2, 4.0]], [1, -1, 1], sigma=0.7, weights=[1, 5, 2]
+)
+
+
+def test_samples_of_a_mixture_have_its_shares_means_and_spread():
+    """Clusters are told apart by a label of their own; all within 4.5 standard errors."""
+    n, p = 40_000, np.array([1, 5, 2]) / 8
+    np.testing.assert_allclose(MIXTURE.weights, p)
+    for cluster in range(3):
+        one = GaussianMixture(MIXTURE.means, 2.0 * np.eye(3)[cluster] - 1, 0.7, [1, 5, 2])
+        x, y = one.sample(n, np.random.default_rng(9))
+        mine = x[y == 1]
+        share = len(mine) / n
+        assert abs(share - p[cluster]) < 4.5 * np.sqrt(share * (1 - share) / n)
+        error = 4.5 * 0.7 / np.sqrt(len(mine))
+        assert np.all(abs(mine.mean(0) - MIXTURE.means[cluster]) < error)
+        covariance = np.cov(mine.T)
+        assert np.all(abs(covariance - 0.49 * np.eye(2)) < 4.5 * 0.49 * np.sqrt(2 / len(mine)))
+
+
+@pytest.mark.parametrize("k", [2, 4, 6])
+def test_a_ring_is_even_and_alternates(k):
+    ring = GaussianMixture.ring(5, k, 3.0, 0.4)
+    assert (ring.d, ring.sigma, ring.means.shape) == (5, 0.4, (k, 5))
+    assert not ring.means[:, 2:].any()
+    np.testing.assert_allclose(np.linalg.norm(ring.means, axis=1), 3.0)
+    around = np.roll(ring.means, -1, 0)[:, :2]
+    turn = 2 * np.pi / k
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    np.testing.assert_allclose(around, ring.means[:, :2] @ rotation.T, atol=1e-12)
+    np.testing.assert_allclose(ring.means[0, :2], [3.0, 0.0])
+    assert ring.labels.tolist() == [1, -1] * (k // 2)
+    np.testing.assert_allclose(ring.weights, 1 / k)
+
+
+def test_without_clusters_of_a_label_the_odds_are_infinite():
+    one = GaussianMixture([[1.0, 0.0]], [-1])
+    assert one.bayes([[2.0, 3.0], [0.0, 0.0]]).tolist() == [-np.inf, -np.inf]
+
+
+# --- parities
+
+
+@pytest.mark.parametrize("rotation", [None, 4])
+@pytest.mark.parametrize(("k", "agree"), [(1, 0.0), (2, 0.0), (3, 0.5), (5, 0.5)])
+def test_parities_are_products_of_hidden_bits(k, agree, rotation):
+    """Odds of all 2^5 strings within 4.5 binomial errors."""
+    n, d = 20_000, 5
+    data = Parity(d, k, agree, rotation)
+    M = data.dictionary
+    np.testing.assert_allclose(M.T @ M, np.eye(d), atol=1e-12)
+    np.testing.assert_array_equal(data.directions, M[:, :k].T)
+    assert (rotation is None) == np.array_equal(M, np.eye(d))
+    x, y = data.sample(n, np.random.default_rng(8))
+    assert x.shape == (n, d)
+    bits = np.rint(x @ M)
+    np.testing.assert_allclose(x, bits @ M.T, atol=1e-12)
+    assert np.array_equal(abs(bits), np.ones((n, d)))
+    assert np.array_equal(y, bits[:, :k].prod(1))
+    assert np.array_equal(data.target(x), y)
+    shares = np.bincount(((bits > 0) @ 2 ** np.arange(d)).astype(int), minlength=2**d) / n
+    strings = 2 * (np.arange(2**d)[:, None] >> np.arange(d) & 1) - 1
+    equal = abs(strings[:, :k].sum(1)) == k
+    p = (1 - agree) / 2**d + agree * equal / 2 ** (d - k + 1)
+    assert np.all(abs(shares - p) < 4.5 * np.sqrt(p * (1 - p) / n))
+
+
+def test_dictionaries_follow_their_seeds():
+    one, same, other = (Parity(4, 2, rotation=seed).dictionary for seed in (1, 1, 2))
+    assert np.array_equal(one, same)
+    assert not np.allclose(one, other)
+    assert Parity(1, 1, rotation=0).dictionary.tolist() == [[1.0]]
+
+
+@pytest.mark.parametrize("data", [MIXTURE, Parity(3, 2, 0.5), Parity(3, 2, rotation=0)])
+def test_classes_of_data_sample_by_seed(data):
+    x, y = data.sample(30, np.random.default_rng(3))
+    again = data.sample(30, np.random.default_rng(3))
+    assert np.array_equal(x, again[0])
+    assert np.array_equal(y, again[1])
+    assert x.shape == (30, data.d)
+    assert x.dtype == y.dtype == float
+    assert set(y.tolist()) == {-1.0, 1.0}
+    with pytest.raises(ValueError, match="n=0 must be a positive integer"):
+        data.sample(0, np.random.default_rng(3))
+    with pytest.raises(TypeError, match="rng=3 must be a numpy.random.Generator"):
+        data.sample(4, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (
+            lambda: GaussianMixture([1.0, 2.0], [1, 1]),
+            ValueError,
+            r"means has shape \(2,\); it must",
+        ),
+        (lambda: GaussianMixture(np.ones((0, 2)), []), ValueError, r"means has shape \(0, 2\)"),
+        (lambda: GaussianMixture([[np.nan]], [1]), ValueError, "means must be finite"),
+        (lambda: GaussianMixture([[1.0]], [0]), ValueError, "labels=.* 1 numbers, each -1 or 1"),
+        (lambda: GaussianMixture([[1.0]], [1, -1]), ValueError, "labels=.* 1 numbers, each -1"),
+        (
+            lambda: GaussianMixture([[1.0]], [1], 0.0),
+            ValueError,
+            "sigma=0.0 must be finite and > 0",
+        ),
+        (lambda: GaussianMixture([[1.0]], [1], "1"), TypeError, "sigma='1' must be a real number"),
+        (
+            lambda: GaussianMixture(np.eye(2), [1, 1], 1.0, [1.0, 0.0]),
+            ValueError,
+            "weights must be finite and > 0, got 0.0",
+        ),
+        (
+            lambda: GaussianMixture(np.eye(2), [1, 1], 1.0, [1.0]),
+            ValueError,
+            r"weights has shape \(1,\); it must be \(2,\)",
+        ),
+        (lambda: GaussianMixture.ring(3, 3, 1.0), ValueError, "k=3 must be even: labels alternate"),
+        (lambda: GaussianMixture.ring(3, 0, 1.0), ValueError, "k=0 must be a positive integer"),
+        (lambda: GaussianMixture.ring(1, 2, 1.0), ValueError, "d=1 must be at least 2"),
+        (lambda: GaussianMixture.ring(2, 2, -1.0), ValueError, "radius=-1.0 must be finite and >="),
+        (lambda: MIXTURE.bayes([[np.inf, 0.0]]), ValueError, "x must be finite"),
+        (lambda: Parity(0, 1), ValueError, "d=0 must be a positive integer"),
+        (lambda: Parity(3, 4), ValueError, "k=4 must be at most d=3"),
+        (lambda: Parity(3, 0), ValueError, "k=0 must be a positive integer"),
+        (lambda: Parity(3, 1.0), TypeError, "k=1.0 must be a positive integer"),
+        (lambda: Parity(3, 1, 1.0), ValueError, "agree=1.0 must be below 1"),
+        (lambda: Parity(3, 1, -0.1), ValueError, "agree=-0.1 must be finite and >= 0"),
+        (lambda: Parity(3, 1, rotation=-1), ValueError, "rotation=-1 must be an integer >= 0"),
+        (lambda: Parity(3, 1, rotation=0.5), ValueError, "rotation=0.5 must be an integer >= 0"),
+        (lambda: Parity(3, 1, rotation=True), ValueError, "rotation=True must be an integer >= 0"),
+    ],
+)
+def test_bad_mixtures_and_parities(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_bayes_columns():
+    with pytest.raises(ValueError, match="x has .*3"):
+        GaussianMixture([[1.0, 0.0]], [1]).bayes(np.ones((2, 3)))

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.kernel_ridge import KernelRidge
@@ -138,3 +139,54 @@ def test_features_of_one_argument_are_computed_once(rng, monkeypatch):
     assert len(calls) == 1
     with pytest.raises(ValueError, match="rows must have the same length"):
         kernels.arc_cosine(np.ones((2, 0)))
+
+
+# --- the tangent kernel of a network
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "he2"])
+def test_tangent_is_the_product_of_autograds_gradients(rng, activation):
+    W, a, b = rng.standard_normal((7, 3)), rng.standard_normal(7), rng.standard_normal(7)
+    net, x, z = (
+        TwoLayer(W, a, activation, b),
+        rng.standard_normal((4, 3)),
+        rng.standard_normal((2, 3)),
+    )
+
+    def gradients(rows):
+        per = [torch.autograd.grad(net(row[None]).sum(), [net.W, net.b, net.a]) for row in rows]
+        return np.array([np.concatenate([g.flatten() for g in parts]) for parts in per])
+
+    kernel = kernels.tangent(net)
+    np.testing.assert_allclose(kernel(x, z), gradients(x) @ gradients(z).T, rtol=1e-11, atol=1e-12)
+    np.testing.assert_allclose(kernel(x), gradients(x) @ gradients(x).T, rtol=1e-11, atol=1e-12)
+    assert kernel(x[0], z[1]) == pytest.approx(kernel(x, z)[0, 1])
+    assert isinstance(kernel(x[0]), float)
+    single = TwoLayer(torch.as_tensor(W, dtype=torch.float32), a, activation, b)
+    np.testing.assert_allclose(kernels.tangent(single)(x), kernel(x), rtol=1e-4, atol=1e-4)
+    assert kernels.tangent(single)(x).dtype == float
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+
+
+def test_tangent_of_wide_networks_is_their_limit(rng):
+    """Rows of W ~ N(0, I/d) and a = +-1: arc-cosine, and (1 + x.z) times the share of gates."""
+    d, m = 5, 100_000
+    x = rng.standard_normal((4, d))
+    net = TwoLayer.ntk(m, d, "relu", rng)
+    # relu_ntk has x.z/d for the first layer, whose rows it takes as w / sqrt(d), and no biases
+    gates = (kernels.relu_ntk(x) - kernels.arc_cosine(x)) / (x @ x.T / d)
+    want = kernels.arc_cosine(x) + (1 + x @ x.T) * gates
+    z = x @ net.W.detach().numpy().T
+    on, values = z > 0, np.maximum(z, 0)
+    terms = values[:, None] * values + (1 + x @ x.T)[..., None] * (on[:, None] & on)
+    assert np.all(abs(kernels.tangent(net)(x) - want) < 4.5 * terms.std(2) / np.sqrt(m) + 1e-9)
+
+
+def test_bad_tangents(rng):
+    kernel = kernels.tangent(TwoLayer.ntk(4, 3, "relu", rng))
+    with pytest.raises(ValueError, match="x has 2 columns; the network takes d = 3"):
+        kernel(np.ones((4, 2)))
+    with pytest.raises(ValueError, match="rows must have the same length"):
+        kernel(np.ones((4, 3)), np.ones((4, 2)))
+    with pytest.raises(ValueError, match="x must be finite"):
+        kernel(np.full((4, 3), np.inf))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
 
 from twolayer import measures
+from twolayer.network import TwoLayer
 
 sizes = st.integers(1, 12)
 
@@ -107,3 +108,208 @@ def test_bad_input():
             measures.subspace_overlap(np.eye(2, 3), U)
     with pytest.raises(ValueError, match="W has shape"):
         measures.subspace_overlap(np.ones(3), np.eye(1, 3))
+
+
+# --- gradient features
+
+
+def test_simplified_gradient_is_autograds(rng):
+    """Times a_j / sqrt(m) it is the gradient of mean(y f); single precision is close."""
+    W, a, b = rng.standard_normal((6, 3)), rng.standard_normal(6), rng.standard_normal(6)
+    x, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
+    net = TwoLayer(W, a, "relu", b)
+    (slope,) = torch.autograd.grad((torch.as_tensor(y) * net(x)).mean(), net.W)
+    got = measures.simplified_gradient(net, x, y)
+    np.testing.assert_allclose(got * a[:, None] / np.sqrt(6), slope, rtol=1e-12, atol=1e-14)
+    assert isinstance(got, np.ndarray)
+    other = TwoLayer(torch.as_tensor(W, dtype=torch.float32), -a, "tanh", b)
+    close = measures.simplified_gradient(other, x, y)  # readout and activation do not count
+    np.testing.assert_allclose(close, got, atol=1e-6)
+    shut = TwoLayer([[1.0, 0.0]], [1.0], "relu")  # 1(0 > 0) = 0
+    assert not measures.simplified_gradient(shut, [[0.0, 1.0]], [1.0]).any()
+
+
+@given(st.integers(1, 9), st.integers(1, 4), st.integers(2, 5), st.floats(0.01, 1.9))
+def test_in_cone_is_the_cosine(m, k, d, gamma):
+    rng = np.random.default_rng([m, k, d])
+    gradients, directions = rng.standard_normal((m, d)), 3 * rng.standard_normal((k, d))
+    for bound in (0.0, 1.0):
+        got = measures.in_cone(gradients, directions, gamma, bound)
+        assert got.shape == (m, k)
+        for i, g in enumerate(gradients):
+            for j, D in enumerate(directions):
+                length = np.sqrt(g @ g)
+                want = g @ D >= (1 - gamma) * length * np.sqrt(D @ D) and length >= bound
+                assert got[i, j] == want
+
+
+def test_ends_of_cones():
+    """Both bounds belong to the set; zero has no direction but the cone of gamma >= 1."""
+    assert measures.in_cone([[3.0, 4.0]], [[1.0, 0.0]], gamma=0.4 + 1e-15, bound=5.0).all()
+    assert not measures.in_cone([[3.0, 4.0]], [[1.0, 0.0]], gamma=0.4 - 1e-15, bound=5.0).any()
+    assert not measures.in_cone([[3.0, 4.0]], [[1.0, 0.0]], gamma=0.4 + 1e-15, bound=5.1).any()
+    assert not measures.in_cone([[0.0, 0.0]], [[1.0, 0.0]], gamma=0.5).any()
+
+
+@pytest.mark.parametrize("random_state", range(6))  # k-means numbers clusters by chance
+def test_cluster_directions_finds_planted_ones(random_state):
+    """Four tight bundles of 60, 30, 20 and 10 gradients, and zeros: by size, within the spread."""
+    rng, sizes = np.random.default_rng(11), [60, 30, 20, 10]
+    planted, truth = np.linalg.qr(rng.standard_normal((6, 4)))[0].T, np.repeat(range(4), sizes)
+    gradients = planted[truth] + 0.05 * rng.standard_normal((120, 6))
+    unit = gradients / np.linalg.norm(gradients, axis=1, keepdims=True)
+    gradients *= rng.uniform(0.1, 9, (120, 1))
+    order = rng.permutation(124)
+    shuffled = np.concatenate([gradients, np.zeros((4, 6))])[order]
+    got, labels = measures.cluster_directions(torch.as_tensor(shuffled), 4, random_state)
+    assert np.array_equal(labels, np.append(truth, [-1] * 4)[order])
+    for j in range(4):
+        mean = unit[truth == j].mean(0)
+        np.testing.assert_allclose(got[j], mean / np.linalg.norm(mean), atol=1e-9)
+    assert np.all((got * planted).sum(1) > 1 - 4 * 0.05**2)
+
+
+def test_as_many_clusters_as_gradients():
+    got, labels = measures.cluster_directions(np.diag([1.0, 2.0, 0.0, 3.0]), 3)
+    np.testing.assert_allclose(got[labels[[0, 1, 3]]], np.eye(4)[[0, 1, 3]], atol=1e-12)
+    assert labels[2] == -1
+
+
+def test_kernel_alignment(rng):
+    f, g = rng.standard_normal((2, 6, 3))
+    K, L, y = f @ f.T, g @ g.T, rng.standard_normal(6)
+    want = np.trace(K @ L) / np.sqrt(np.trace(K @ K) * np.trace(L @ L))
+    assert measures.kernel_alignment(K, L) == pytest.approx(want)
+    assert measures.kernel_alignment(3 * K, 0.5 * K) == pytest.approx(1)
+    assert measures.kernel_alignment(K, -K) == pytest.approx(-1)
+    target = y @ K @ y / (y @ y * np.sqrt(np.trace(K @ K)))
+    assert measures.kernel_alignment(torch.as_tensor(K), y) == pytest.approx(target)
+    assert measures.kernel_alignment(K, torch.as_tensor(np.outer(y, y))) == pytest.approx(target)
+    assert isinstance(measures.kernel_alignment(K, y.tolist()), float)
+
+
+def test_accuracy(rng):
+    outputs, y = rng.standard_normal((3, 40)), rng.choice([-1, 1], (3, 40))
+    want = np.mean((outputs > 0) == (y > 0), axis=1)
+    np.testing.assert_allclose(
+        measures.accuracy(torch.as_tensor(outputs).requires_grad_(), y), want
+    )
+    one = measures.accuracy(outputs, y[1])
+    assert one.shape == (3,)
+    assert one[1] == pytest.approx(want[1])
+    assert measures.accuracy([0.0, 0.0, -0.0], [1, -1, 1]) == 0.5
+    assert measures.accuracy(outputs[0], y[0]) + measures.accuracy(-outputs[0], y[0]) == 1
+
+
+NET = TwoLayer(np.eye(2), [1.0, 1.0], "relu")
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (
+            lambda: measures.simplified_gradient(NET, np.ones((3, 2)), np.ones(4)),
+            ValueError,
+            "x has 3 rows and y has 4",
+        ),
+        (
+            lambda: measures.simplified_gradient(NET, np.ones((3, 1)), np.ones(3)),
+            ValueError,
+            "x has 1 columns; the network takes d = 2",
+        ),
+        (
+            lambda: measures.simplified_gradient(NET, np.ones((3, 2)), np.full(3, np.nan)),
+            ValueError,
+            "y holds non-finite",
+        ),
+        (
+            lambda: measures.in_cone(np.eye(2), np.eye(2), 0.0),
+            ValueError,
+            r"gamma=0.0 must be in \(0, 2\)",
+        ),
+        (
+            lambda: measures.in_cone(np.eye(2), np.eye(2), 2),
+            ValueError,
+            r"gamma=2 must be in \(0, 2\)",
+        ),
+        (
+            lambda: measures.in_cone(np.eye(2), np.eye(2), 0.1, -1.0),
+            ValueError,
+            "bound=-1.0 must be finite and >= 0",
+        ),
+        (
+            lambda: measures.in_cone(np.eye(2), np.zeros((1, 2)), 0.1),
+            ValueError,
+            "direction is the zero vector",
+        ),
+        (
+            lambda: measures.in_cone(np.eye(2), np.eye(3), 0.1),
+            ValueError,
+            "direction has 3 entries; W has 2 columns",
+        ),
+        (
+            lambda: measures.cluster_directions([[1.0, 0.0], [0.0, 0.0]], 2),
+            ValueError,
+            "k=2 clusters need 2 gradients that are not zero, got 1",
+        ),
+        (
+            lambda: measures.cluster_directions(np.eye(2), 0),
+            ValueError,
+            "k=0 must be a positive integer",
+        ),
+        (
+            lambda: measures.kernel_alignment(np.eye(2), np.eye(3)),
+            ValueError,
+            r"K has shape \(2, 2\) and L \(3, 3\); both must be \(n, n\)",
+        ),
+        (
+            lambda: measures.kernel_alignment(np.ones((2, 3)), np.ones((2, 3))),
+            ValueError,
+            r"K has shape \(2, 3\) and L \(2, 3\); both must be",
+        ),
+        (lambda: measures.kernel_alignment(np.eye(2), np.ones(3)), ValueError, r"and L \(3, 3\)"),
+        (
+            lambda: measures.kernel_alignment(np.eye(2), np.zeros(2)),
+            ValueError,
+            "K and L must not be zero",
+        ),
+        (lambda: measures.accuracy([1.0], [0]), ValueError, "y must hold labels -1 or 1"),
+        (
+            lambda: measures.accuracy([1.0, 2.0], [1]),
+            ValueError,
+            r"outputs has shape \(2,\) and y \(1,\); they must fit",
+        ),
+    ],
+)
+def test_bad_gradient_features(call, error, words):
+    with pytest.raises(error, match=words):
+        call()
+
+
+def test_gradients_that_cancel_are_refused():
+    with pytest.raises(ValueError, match="k=1 clusters are too few"):
+        measures.cluster_directions([[1.0, 0.0], [-1.0, 0.0]], 1)
+
+
+def test_alignment_with_labels_that_are_not_finite():
+    with pytest.raises(ValueError, match="L"):
+        measures.kernel_alignment(np.eye(2), [np.nan, 1.0])
+
+
+def test_alignment_takes_labels_that_require_a_gradient():
+    got = measures.kernel_alignment(torch.eye(2), torch.ones(2, requires_grad=True))
+    assert got == pytest.approx(0.5**0.5)
+
+
+def test_nan_accuracy():
+    with pytest.raises(ValueError, match="outputs"):
+        measures.accuracy([np.nan, 1.0], [1, 1])
+
+
+def test_zero_gradient_in_wide_cone():
+    assert not measures.in_cone([[0.0, 0.0]], [[1.0, 0.0]], gamma=1.5).any()
+
+
+def test_accuracy_of_a_number_is_refused():
+    with pytest.raises(ValueError, match="outputs"):
+        measures.accuracy(1.0, 1)

@@ -5,16 +5,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
+from torch.nn import functional
 
 from twolayer.activations import get
 from twolayer.network import TwoLayer
 from twolayer.training import (
+    as_masks,
+    descend,
     descent_direction,
     fit_readout,
     gradient_step,
     learn_directions,
+    push,
     remove_linear_part,
     ridge_path,
+    stacked,
     train,
 )
 
@@ -502,6 +507,7 @@ def test_training_keeps_the_dtype():
         ({"x": np.full((2, 9, 3), np.nan)}, ValueError, "x holds non-finite"),
         ({"y": np.full((2, 9), np.inf)}, ValueError, "y holds non-finite"),
         ({"rngs": seeds(1)}, ValueError, "rngs holds 1 generators; it must hold 2"),
+        ({"rngs": seeds(3)}, ValueError, "rngs holds 3 generators; it must hold 2"),
         ({"rngs": [0, 1]}, TypeError, "rng=0 must be a numpy.random.Generator"),
         ({"rates": {}}, ValueError, "rates must name at least one of 'W', 'b', 'a'"),
         ({"rates": {"w": 1.0}}, ValueError, "rates='w' is unknown; allowed: 'W', 'b', 'a'"),
@@ -574,3 +580,253 @@ def test_an_offset_of_the_labels_changes_nothing(rng):
     one = learn_directions(x, y, 8, np.random.default_rng(0)).W.detach()
     other = learn_directions(x, y + 1e9, 8, np.random.default_rng(0)).W.detach()
     np.testing.assert_allclose(other, one, atol=1e-4)  # the labels keep seven digits
+
+
+# --- gradient descent of several networks
+
+
+LOSSES = {
+    "logistic": functional.soft_margin_loss,
+    "hinge": lambda f, y: torch.relu(1 - y * f).mean(),
+    "squared": functional.mse_loss,
+}
+
+
+def some_signs(k, n, d=3):
+    x, y = some_labels(k, n, d)
+    return x, np.sign(y - np.median(y))
+
+
+def some_masks(k, m=6, d=3):
+    """The first neuron is empty, the last full, the others random."""
+    masks = np.random.default_rng(34).random((k, m, d)) < 0.5
+    masks[:, 0], masks[:, -1] = False, True
+    return masks
+
+
+def plain_descent(net, x, y, *, rates, steps, loss, rng=None, batch=None, mask=None):
+    """One network by its own forward pass, autograd and torch.optim.SGD, the mask put back."""
+    twin = net.with_readout(net.a.detach())
+    keep = torch.ones_like(twin.W) if mask is None else torch.as_tensor(mask).double()
+    keep = {"W": keep, "b": keep.amax(1), "a": keep.amax(1)}
+    groups = [{"params": [getattr(twin, name)], "lr": rate} for name, rate in rates.items()]
+    optimiser, queue = torch.optim.SGD(groups), []
+    for step in range(steps + 1):
+        with torch.no_grad():
+            for name, p in twin.named_parameters():
+                p *= keep[name]
+        if step == steps:
+            return state(twin)
+        rows = np.arange(len(x))
+        if batch is not None:
+            if len(queue) < batch:
+                queue = list(rng.permutation(len(x)))
+            rows, queue = queue[:batch], queue[batch:]
+        optimiser.zero_grad()
+        LOSSES[loss](twin(x[rows]), torch.as_tensor(y[rows])).backward()
+        optimiser.step()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("activation", ["relu", "gelu", "identity"])
+@pytest.mark.parametrize("batch", [None, 4, 99])
+@pytest.mark.parametrize("pruned", [False, True])
+def test_descent_is_torchs(loss, activation, batch, pruned):
+    """Three networks at once, 10 samples: batches of 4 leave out 2 an epoch, of 99 are all."""
+    nets, masks = some_networks(3, activation=activation), some_masks(3) if pruned else None
+    x, y = some_labels(3, 10) if loss == "squared" else some_signs(3, 10)
+    for rates in ({"W": 0.1, "b": 0.06, "a": 0.04}, {"a": 0.1}, {"b": 0.1, "W": 0.05}):
+        common = {"rates": rates, "steps": 17, "loss": loss, "batch": batch}
+        before = [state(net) for net in nets]
+        want = [
+            plain_descent(
+                net,
+                x[i],
+                y[i],
+                rng=seeds(3)[i],
+                mask=masks[i] if pruned else None,
+                **(common | {"batch": batch and min(batch, 10)}),
+            )
+            for i, net in enumerate(nets)
+        ]
+        rngs = None if batch is None else seeds(3)
+        done = descend(nets, x, y, rngs=rngs, masks=masks, **common)
+        assert list(done) == [17]
+        for i, net in enumerate(nets):
+            for name, value in state(net).items():
+                torch.testing.assert_close(value, want[i][name], rtol=1e-9, atol=1e-11)
+                assert pruned or name in rates or torch.equal(value, before[i][name])
+
+
+def test_masked_weights_stay_exactly_zero():
+    """Empty neurons lose bias and readout, even where these are not trained."""
+    for rates in ({"W": 0.5, "b": 0.5, "a": 0.5}, {"a": 0.5}):
+        nets, masks, (x, y) = some_networks(4), some_masks(4), some_signs(4, 12)
+        for kind in (masks, masks.astype(float), torch.as_tensor(masks), masks.tolist()):
+            for _ in descend(nets, x, y, rates=rates, steps=6, masks=kind, every=2):
+                for net, mask in zip(nets, masks, strict=True):
+                    assert np.array_equal(net.W.detach().numpy() != 0, mask)
+                    for vector in (net.a, net.b):
+                        assert np.array_equal(vector.detach().numpy() != 0, mask.any(1))
+
+
+def test_descent_at_once_is_descent_alone():
+    x, y = some_signs(3, 30)
+    masks = some_masks(3)
+    common = {"rates": {"W": 0.5, "b": 0.3, "a": 0.2}, "steps": 30, "batch": 7}
+    together, alone = some_networks(3, activation="relu"), some_networks(3, activation="relu")
+    list(descend(together, x, y, rngs=seeds(3), masks=masks, **common))
+    for i in range(3):
+        one = slice(i, i + 1)
+        list(descend(alone[one], x[one], y[one], rngs=seeds(3)[one], masks=masks[one], **common))
+        for name, value in state(alone[i]).items():
+            torch.testing.assert_close(state(together[i])[name], value, rtol=1e-9, atol=1e-11)
+
+
+def test_a_network_does_not_feel_the_others():
+    """Other data for the second network: the first goes the same way, bit by bit."""
+    x, y = some_signs(2, 12)
+    paths = []
+    for scale in (1.0, 3.0):
+        nets = some_networks(2)
+        data = x * np.array([1.0, scale])[:, None, None]
+        list(descend(nets, data, y, rates={"W": 0.5}, steps=9, rngs=seeds(2), batch=5))
+        paths.append([state(net)["W"] for net in nets])
+    assert torch.equal(paths[0][0], paths[1][0])
+    assert not torch.equal(paths[0][1], paths[1][1])
+
+
+def test_minibatches_come_from_the_generators():
+    x, y = some_signs(2, 12)
+    ends = []
+    for rngs in (seeds(2), seeds(2), seeds(2)[::-1]):
+        nets = some_networks(2)
+        list(descend(nets, x, y, rates={"W": 0.5}, steps=9, rngs=rngs, batch=5))
+        ends.append(state(nets[0])["W"])
+    assert torch.equal(ends[0], ends[1])
+    assert not torch.equal(ends[0], ends[2])
+
+
+def test_descent_yields_and_is_not_disturbed():
+    """Counts of steps with the networks of that time; the caller may use gradients meanwhile."""
+    (net,), (x, y) = some_networks(1), some_signs(1, 12)
+    start, common = state(net), {"rates": {"W": 0.5, "a": 0.5}, "batch": 5}
+    run = descend([net], x, y, steps=7, rngs=seeds(1), every=3, **common)
+    assert torch.equal(net.W, start["W"])
+    seen = []
+    for done in run:
+        assert torch.is_grad_enabled()
+        net(x[0]).sum().backward()
+        (short,) = some_networks(1)
+        assert list(descend([short], x, y, steps=done, rngs=seeds(1), **common)) == [done]
+        assert all(torch.equal(value, state(net)[name]) for name, value in state(short).items())
+        seen.append(done)
+    assert seen == [3, 6, 7]
+    assert all(p.requires_grad for p in net.parameters())
+    for every, want in [(None, [7]), (7, [7]), (99, [7]), (1, [*range(1, 8)])]:
+        got = descend(some_networks(1), x, y, steps=7, rngs=seeds(1), every=every, **common)
+        assert list(got) == want
+
+
+def test_descent_keeps_the_dtype():
+    """Single precision is close to double: 5 steps of a few roundings of 6e-8."""
+    x, y = some_signs(2, 12)
+    nets, exact = some_networks(2, dtype=torch.float32), some_networks(2)
+    for group in (nets, exact):
+        list(descend(group, x, y, rates={"W": 0.1, "a": 0.1}, steps=5, masks=some_masks(2)))
+    for net, other in zip(nets, exact, strict=True):
+        assert net.W.dtype == net.a.dtype == torch.float32
+        torch.testing.assert_close(net.W.double(), other.W, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_push_is_minus_the_gradient_and_comes_with_outputs(loss):
+    nets, (x, y) = some_networks(2), some_signs(2, 9)
+    _, stack, tx, ty = stacked(nets, x, y)
+    pushes, f = push(nets[0].activation, stack, tx, ty, loss)
+    for i, net in enumerate(nets):
+        torch.testing.assert_close(f[i], net(x[i]).detach(), rtol=1e-12, atol=1e-12)
+        mean = LOSSES[loss](net(x[i]), ty[i])
+        slopes = torch.autograd.grad(mean, [net.W, net.b, net.a])
+        for name, slope in zip("Wba", slopes, strict=True):
+            torch.testing.assert_close(pushes[name][i], -slope, rtol=1e-11, atol=1e-12)
+
+
+def test_masks_are_one_or_several():
+    mask = as_masks([[1, 0], [0, 0]], (2, 2), "cpu")
+    assert mask.dtype == torch.bool
+    assert mask.tolist() == [[True, False], [False, False]]
+    with pytest.raises(ValueError, match="masks holds an empty ticket"):
+        as_masks(np.array([[[1, 0]], [[0, 0]]]), (2, 1, 2), "cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"networks": []}, ValueError, "networks must hold networks of one shape and dtype"),
+        (
+            {"networks": [*some_networks(1), *some_networks(1, activation="relu")]},
+            ValueError,
+            "networks must hold networks of one shape and dtype, and one activation",
+        ),
+        ({"networks": some_networks(3)}, ValueError, r"x has shape \(2, 9, 3\) .* for 3 networks"),
+        ({"x": np.ones((2, 9, 4))}, ValueError, r"x has shape \(2, 9, 4\) .* be \(2, n, 3\)"),
+        ({"x": np.ones((2, 0, 3)), "y": np.ones((2, 0))}, ValueError, r"x has shape \(2, 0, 3\)"),
+        ({"y": np.ones((2, 8))}, ValueError, r"and y \(2, 8\)"),
+        ({"x": np.full((2, 9, 3), np.nan)}, ValueError, "x holds non-finite"),
+        ({"y": np.full((2, 9), 0.5)}, ValueError, "y holds 0.5; labels must be -1 or 1"),
+        ({"y": np.full((2, 9), 2), "loss": "hinge"}, ValueError, "y holds 2; labels must be"),
+        ({"loss": "log"}, ValueError, "loss='log' is unknown; allowed: 'logistic', 'hinge', 'squ"),
+        ({"rates": {}}, ValueError, "rates must name at least one of 'W', 'b', 'a'"),
+        ({"rates": {"w": 1.0}}, ValueError, "rates='w' is unknown; allowed: 'W', 'b', 'a'"),
+        ({"rates": {"a": 0.0}}, ValueError, r"rates\['a'\]=0.0 must be finite and > 0"),
+        ({"steps": 0}, ValueError, "steps=0 must be a positive integer"),
+        ({"steps": 2.0}, TypeError, "steps=2.0 must be a positive integer"),
+        ({"every": 0}, ValueError, "every=0 must be a positive integer"),
+        ({"batch": 0}, ValueError, "batch=0 must be a positive integer"),
+        ({"batch": 3}, ValueError, "rngs holds 0 generators; minibatches need 2"),
+        ({"batch": 3, "rngs": seeds(3)}, ValueError, "rngs holds 3 generators; minibatches need 2"),
+        ({"batch": 3, "rngs": [0, 1]}, TypeError, "rng=0 must be a numpy.random.Generator"),
+        (
+            {"masks": np.ones((6, 3), bool)},
+            ValueError,
+            r"masks has shape \(6, 3\); it must be \(2, 6, 3\)",
+        ),
+        ({"masks": np.full((2, 6, 3), 2)}, ValueError, "masks must hold booleans, or zeros and on"),
+        (
+            {"masks": np.arange(2)[:, None, None] * np.ones((6, 3))},
+            ValueError,
+            "masks holds an empty ticket: each must keep at least one weight",
+        ),
+    ],
+)
+def test_bad_descent(change, error, words):
+    """Raised by the call, before anything is iterated over."""
+    arguments = {"networks": some_networks(2), "x": np.ones((2, 9, 3)), "y": np.ones((2, 9))}
+    with pytest.raises(error, match=words):
+        descend(**(arguments | {"rates": {"W": 0.1}, "steps": 3} | change))
+
+
+def test_squared_losses_take_any_numbers_and_descent_that_diverges_is_stopped():
+    nets, (x, y) = some_networks(1, activation="identity"), some_labels(1, 9)
+    assert list(descend(nets, x, y, rates={"W": 1e-3}, steps=2, loss="squared")) == [2]
+    with pytest.raises(ValueError, match=r"outputs are not finite at step \d; rates=.* too large"):
+        list(descend(nets, x, y, rates={"W": 1e200, "a": 1e200}, steps=5, loss="squared"))
+    for net in nets:
+        assert all(p.isfinite().all() for p in net.parameters())
+
+
+def test_last_step_that_diverges():
+    rng = np.random.default_rng(0)
+    net = TwoLayer(rng.standard_normal((4, 2)), np.ones(4), "identity")
+    with pytest.raises(ValueError, match="not finite"):
+        list(
+            descend(
+                [net],
+                rng.standard_normal((1, 9, 2)),
+                100 * rng.standard_normal((1, 9)),
+                rates={"W": 1e308, "a": 1e308},
+                steps=1,
+                loss="squared",
+            )
+        )

@@ -77,9 +77,10 @@ def mixture_gradient(data, W, b=0.0):
 def ring_probability(gamma, k=4):
     """P(max cosine >= 1 - gamma) between a uniform direction of the plane and k even directions.
 
-    For small separation and no biases the simplified gradient on the XOR mixture (k = 4) is
-    isotropic in the plane of the means, so that this is the share of neurons whose gradient lies in
-    the cone of one of the four; an even share 1/k of it belongs to each.
+    For small separation, no biases and many dimensions the simplified gradient on the XOR mixture
+    (k = 4) is isotropic in the plane of the means, so that this is the share of neurons whose
+    gradient lies in the cone of one of the four; an even share 1/k of it belongs to each. In d
+    dimensions a part of order 1/sqrt(d) is off the plane: it needs gamma well above 1/(4 d).
 
     Parameters
     ----------
@@ -128,7 +129,6 @@ def xor_accuracy(radius, sigma=1.0):
     return float(ndtr(r) ** 2 + ndtr(-r) ** 2)
 
 
-@functools.cache
 def threshold_fourier(d, order, threshold):
     """Fourier coefficient of the threshold function 1(u_1 + ... + u_d > threshold) of fair bits.
 
@@ -160,11 +160,15 @@ def threshold_fourier(d, order, threshold):
     d, threshold = _checks.positive_int("d", d), _checks.real("threshold", threshold)
     if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= d:
         raise ValueError(f"order={order!r} must be an integer between 0 and d={d}")
-    most = math.ceil((d - threshold) / 2) - 1  # most minus signs above the threshold
+    most = min(math.ceil((d - threshold) / 2) - 1, d)  # most minus signs above the threshold
+    return _below(d, order, most) if most >= 0 else 0.0
+
+
+@functools.cache
+def _below(d, order, most):
+    """The coefficient for a threshold that leaves room for `most` minus signs, 0..d."""
     if order == 0:
-        return float(binom.cdf(most, d, 0.5)) if most >= 0 else 0.0
-    if most < 0:
-        return 0.0
+        return float(binom.cdf(most, d, 0.5))
     terms = (
         (-1) ** i * math.comb(order - 1, i) * math.comb(d - order, most - i)
         for i in range(min(order - 1, most) + 1)
@@ -189,7 +193,8 @@ def parity_gradient(data, W, b=0.0):
         For uniform bits, over the dictionary: on a relevant bit the Fourier coefficient of order
         k - 1 of the threshold function, times the signs of the other relevant weights; on another
         bit the one of order k + 1, times the signs of the relevant weights and its own. Bits that
-        agree with probability rho add rho times the same for one common sign.
+        agree with probability rho add rho times the same for one common sign. At a tie,
+        w.x + b = 0, a neuron does not fire.
 
     Raises
     ------
@@ -207,11 +212,11 @@ def parity_gradient(data, W, b=0.0):
     W, b = _layer(data, W, b)
     weights = W @ data.dictionary
     size = abs(weights).mean(1)
-    if not np.allclose(abs(weights), size[:, None], rtol=1e-6):
+    if not np.allclose(abs(weights), size[:, None], rtol=1e-6, atol=0):
         raise ValueError("W must have entries of one size in each row, over the dictionary")
     signs, k, d, rho = np.sign(weights), data.k, data.d, data.agree
     out = np.empty_like(weights)
-    for row, (v, theta) in enumerate(zip(signs, (-b / size).tolist(), strict=True)):
+    for row, (v, theta) in enumerate(zip(signs, np.round(-b / size, 9).tolist(), strict=True)):
         product = v[:k].prod()
         out[row, :k] = threshold_fourier(d, k - 1, theta) * product * v[:k]
         outside = threshold_fourier(d, k + 1, theta) if k < d else 0.0
@@ -258,7 +263,11 @@ def coverage(s, k):
     (0.6836, 0.0938)
     """
     s, k = _checks.real_array("s", s, minimum=0), _checks.positive_int("k", k)
-    missing = np.arange(k + 1)
-    odds = np.power.outer(1 - missing / k, s)
-    signs = (-1.0) ** missing * np.array([math.comb(k, i) for i in missing])
-    return (1 - odds[1])[()], np.tensordot(signs, odds, 1)[()]
+    if (s % 1).any():
+        raise ValueError(f"s={s} must hold integers")
+
+    def onto(neurons):  # in exact integers: terms far above the sum cancel
+        n = int(neurons)
+        return sum((-1) ** i * math.comb(k, i) * (k - i) ** n for i in range(k + 1)) / k**n
+
+    return (1 - (1 - 1 / k) ** s)[()], np.vectorize(onto, otypes=[float])(s)[()]
