@@ -12,27 +12,30 @@ from twolayer.plotting import COLORS
 
 __all__ = ["Layer", "explore", "panel"]
 
-_MARKS = ("line", "bar", "point", "rule")
+_MARKS = ("line", "bar", "point", "rule", "square")
 
 
 class Layer:
-    """One mark of a panel: columns of numbers, drawn as a line, bars, points or vertical rules.
+    """One mark of a panel: columns of numbers, as a line, bars, points, vertical rules or squares.
 
     Parameters
     ----------
-    mark : {"line", "bar", "point", "rule"}
+    mark : {"line", "bar", "point", "rule", "square"}
     name : str
         What the legend calls it.
     columns : dict of str to array_like, shape (k,)
         Must hold the panel's x and y (a rule needs x only); a column with the slider's name makes
         the layer move: only rows whose value is the slider's are shown, and likewise for a choice.
-        nan leaves a row out.
+        nan leaves a row out. Squares are the pixels of a picture: a column ``opacity``, from 0 to
+        1, shades them.
     color : str, optional
+    size : float
+        Area of a point or square, in square pixels.
     """
 
-    def __init__(self, mark, name, columns, color=COLORS[0]):
+    def __init__(self, mark, name, columns, color=COLORS[0], size=110):
         self.mark = _checks.one_of("mark", mark, _MARKS)
-        self.name, self.color = name, color
+        self.name, self.color, self.size = name, color, size
         self.columns = {key: np.asarray(value, dtype=float) for key, value in columns.items()}
         if len({len(value) for value in self.columns.values()}) != 1:
             raise ValueError(f"columns of {name!r} must have one length")
@@ -76,6 +79,8 @@ def panel(x, y, layers, *, x_range=None, y_range=None, width=300, height=260):
             }
             if layer.mark != "rule":
                 encoding["y"] = alt.Y(f"{y}:Q", title=y, scale=_scale(y_range))
+            if "opacity" in columns:
+                encoding["opacity"] = alt.Opacity("opacity:Q", scale=None, legend=None)
             chart = alt.Chart(data).transform_calculate(layer=json.dumps(layer.name))
             for control in controls:
                 if control.name in columns:
@@ -84,7 +89,8 @@ def panel(x, y, layers, *, x_range=None, y_range=None, width=300, height=260):
             options = {"line": {"strokeWidth": 2}, "rule": {"strokeWidth": 2.5}}
             options |= {
                 "bar": {"opacity": 0.45, "width": 5},
-                "point": {"filled": True, "size": 110},
+                "point": {"filled": True, "size": layer.size},
+                "square": {"size": layer.size},
             }
             mark = getattr(chart, f"mark_{layer.mark}")(clip=True, **options[layer.mark])
             charts.append(mark.encode(**encoding))

@@ -70,3 +70,22 @@ def test_names_with_quotation_marks():
         "k", [0, 1], [panel("x", "y", [layer])], label="k", description="two points"
     ).chart.to_dict()
     assert '"a head\'s \\\\"degree\\\\""' in str(chart).replace("\\'", "'")
+
+
+def test_squares_are_shaded_by_their_opacity():
+    pixels = {"x": [0, 1], "y": [0, 0], "opacity": [0.25, 1.0]}
+    layer = Layer("square", "picture", pixels, size=400)
+    lines = Layer("line", "curve", {"x": [0, 1], "y": [0, 1], "k": [1, 2]})
+    chart = explore(
+        "k", [1.0, 2.0], [panel("x", "y", [layer, lines])], label="k", description="."
+    ).chart.to_dict()
+    square, line = chart["hconcat"][0]["layer"]
+    assert square["mark"]["type"] == "square"
+    assert square["mark"]["size"] == 400
+    assert square["encoding"]["opacity"] == {
+        "field": "opacity",
+        "legend": None,
+        "scale": None,
+        "type": "quantitative",
+    }
+    assert "opacity" not in line["encoding"]
