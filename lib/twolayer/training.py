@@ -456,6 +456,8 @@ def as_masks(masks, shape, device):
     return masks
 
 
+_CACHED = 2**17  # numbers: features of a group of networks in `push`, half a megabyte in float32
+
 _SLOPES = {  # minus the derivative of the loss in f
     "logistic": lambda y, f: y * torch.sigmoid(-y * f),
     "hinge": lambda y, f: y * (y * f < 1),
@@ -466,8 +468,20 @@ _SLOPES = {  # minus the derivative of the loss in f
 def push(activation, stack, x, y, loss):
     """Minus the gradient of the mean loss, for a stack of networks: the one place it is written.
 
-    Returns the pushes on W, b and a, and the outputs, shape (k, n).
+    Returns the pushes on W, b and a, and the outputs, shape (k, n). Where the features of all
+    networks would leave the cache, networks go through in groups.
     """
+    group = max(1, _CACHED // (x.shape[1] * stack["a"].shape[1]))
+    if group < len(x):
+        parts = zip(*(v.split(group) for v in (*stack.values(), x, y)), strict=True)
+        pushes, outputs = zip(
+            *(
+                push(activation, dict(zip(stack, weights, strict=True)), u, v, loss)
+                for *weights, u, v in parts
+            ),
+            strict=True,
+        )
+        return {name: torch.cat([p[name] for p in pushes]) for name in stack}, torch.cat(outputs)
     W, b, a = stack["W"], stack["b"], stack["a"]
     scale = 1 / math.sqrt(a.shape[1])
     z = torch.baddbmm(b[:, None], x, W.mT)

@@ -830,3 +830,16 @@ def test_last_step_that_diverges():
                 loss="squared",
             )
         )
+
+
+def test_networks_in_groups_give_what_they_give_at_once(monkeypatch):
+    """Five networks by twos: the last group is smaller."""
+    x, y = np.random.default_rng(0).standard_normal((2, 5, 30, 3))
+    labels, out = np.sign(y[..., 0]), []
+    for cached in (10**9, 2 * 30 * 4):
+        monkeypatch.setattr("twolayer.training._CACHED", cached)
+        networks = some_networks(5, m=4)
+        list(descend(networks, x, labels, rates={"W": 1.0, "b": 0.5, "a": 0.1}, steps=5))
+        out.append([torch.cat([net.W.ravel(), net.b, net.a]).detach() for net in networks])
+    for one, other in zip(*out, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-14)
