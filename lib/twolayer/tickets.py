@@ -237,7 +237,7 @@ def iterative_pruning(networks, fit, sparsities):
         ``fit(networks, masks)`` trains copies of `networks` in place under masks of shape
         (k, m, d), as `twolayer.training.descend` does.
     sparsities : sequence of float
-        Shares of the weights removed after each round, in (0, 1), rising.
+        Shares of all weights that are gone after each round, in (0, 1), rising.
 
     Yields
     ------
@@ -292,8 +292,7 @@ def supermask(
     """Learn which weights to keep, and train none of them: edge-popup.
 
     Each weight has a score; the weights of the highest scores are kept. The gradient in a score is
-    that in the weight times the weight, as if the mask were not there; a neuron of which nothing is
-    kept has no gradient.
+    that in the weight times the weight, as if the mask were not there.
 
     Parameters
     ----------
@@ -327,8 +326,9 @@ def supermask(
 
     Notes
     -----
-    Ramanujan et al. 2020 (edge-popup), with normalised gradients. Malach et al. 2020 prove that
-    masks of a wide enough random network can stand for any small one.
+    Ramanujan et al. 2020 (edge-popup), with normalised gradients. Of weights, a neuron of which
+    nothing is kept has no gradient; the score of a neuron is a gate on its readout, and has one.
+    Malach et al. 2020 prove that masks of a wide enough random network can stand for any small one.
 
     Examples
     --------

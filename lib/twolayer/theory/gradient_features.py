@@ -75,11 +75,11 @@ def mixture_gradient(data, W, b=0.0):
 
 
 def ring_probability(gamma, k=4):
-    """P(max cosine >= 1 - gamma) between a uniform direction of the plane and k even directions.
+    """P(max cosine >= 1 - gamma), uniform direction of the plane against k evenly spaced ones.
 
     For small separation, no biases and many dimensions the simplified gradient on the XOR mixture
     (k = 4) is isotropic in the plane of the means, so that this is the share of neurons whose
-    gradient lies in the cone of one of the four; an even share 1/k of it belongs to each. In d
+    gradient lies in the cone of one of the four; an equal share 1/k of it belongs to each. In d
     dimensions a part of order 1/sqrt(d) is off the plane: it needs gamma well above 1/(4 d).
 
     Parameters
@@ -192,9 +192,9 @@ def parity_gradient(data, W, b=0.0):
     ndarray, shape (m, d)
         For uniform bits, over the dictionary: on a relevant bit the Fourier coefficient of order
         k - 1 of the threshold function, times the signs of the other relevant weights; on another
-        bit the one of order k + 1, times the signs of the relevant weights and its own. Bits that
-        agree with probability rho add rho times the same for one common sign. At a tie,
-        w.x + b = 0, a neuron does not fire.
+        bit the one of order k + 1, times the signs of the relevant weights and its own. With bits
+        that agree with probability rho it is 1 - rho times this, plus rho times the mean given that
+        the relevant bits share one fair sign. At a tie, w.x + b = 0, a neuron does not fire.
 
     Raises
     ------
