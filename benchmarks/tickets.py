@@ -18,7 +18,7 @@ from one_step import REPEATS
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from twolayer.network import TwoLayer
-from twolayer.training import descend
+from twolayer.training import descend, mean_field_rates
 
 
 def close(name, a, b, tolerance):
@@ -87,7 +87,7 @@ def compare(m, k=8, n=300, d=50):
     """Milliseconds a step of the k networks, each way."""
     rngs = [np.random.default_rng(seed) for seed in range(k)]
     x = torch.as_tensor(np.stack([g.choice([-1.0, 1.0], (n, d)) for g in rngs])).float()
-    y, rates = x[..., 0] * x[..., 1], {"W": 1.0 * m, "b": 0.3 * m, "a": 1.0}
+    y, rates = x[..., 0] * x[..., 1], mean_field_rates(1.0, m)
     start = [TwoLayer.mean_field(m, d, "relu", g, dtype=torch.float32) for g in rngs]
 
     def run(way, steps):

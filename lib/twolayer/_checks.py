@@ -16,6 +16,16 @@ def positive_int(name, value):
     return int(value)
 
 
+def integer(name, value, minimum, maximum=math.inf):
+    """Return `value` as an int, or raise unless it is an integer between the two bounds."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise TypeError(f"{name}={value!r} must be an integer")
+    if not minimum <= value <= maximum:
+        bound = f">= {minimum}" if maximum == math.inf else f"between {minimum} and {maximum}"
+        raise ValueError(f"{name}={value!r} must be an integer {bound}")
+    return int(value)
+
+
 def real(name, value, *, minimum=-math.inf, strict=False):
     """Return `value` as a float, or raise unless it is finite and at least `minimum`."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
@@ -53,6 +63,36 @@ def generator(rng):
             f"rng={rng!r} must be a numpy.random.Generator, see numpy.random.default_rng"
         )
     return rng
+
+
+def generators(name, value, count):
+    """Return `value` as a list, or raise unless it holds `count` numpy Generators."""
+    rngs = [generator(rng) for rng in value]
+    if len(rngs) != count:
+        raise ValueError(f"{name} holds {len(rngs)} generators; it must hold {count}")
+    return rngs
+
+
+def signs(name, value, count):
+    """Return `value` as a float64 array, or raise unless it is `count` numbers, each -1 or 1."""
+    array = real_array(name, value)
+    if array.shape != (count,) or not np.isin(array, (-1, 1)).all():
+        raise ValueError(f"{name}={array} must be {count} numbers, each -1 or 1")
+    return array
+
+
+def masks(name, value, shape, device):
+    """Return `value` as a boolean tensor of this shape (..., m, d), or raise if a mask is empty."""
+    if not isinstance(value, torch.Tensor):
+        value = np.array(value)  # a copy: torch cannot share memory that is read-only
+    value = torch.as_tensor(value, device=device)
+    if value.shape != shape:
+        raise ValueError(f"{name} has shape {tuple(value.shape)}; it must be {tuple(shape)}")
+    if not ((value == 0) | (value == 1)).all():
+        raise ValueError(f"{name} must hold booleans, or zeros and ones")
+    if not value.any(-1).any(-1).all():
+        raise ValueError(f"{name} holds an empty ticket: each must keep at least one weight")
+    return value.bool()
 
 
 def tensor(name, value, ndim, *, dtype=None, device=None):

@@ -158,13 +158,6 @@ class MultiIndex:
         return _sample(self, n, rng)
 
 
-def _labels(name, labels, count):
-    labels = _checks.real_array(name, labels)
-    if labels.shape != (count,) or not np.isin(labels, (-1, 1)).all():
-        raise ValueError(f"{name}={labels} must be {count} numbers, each -1 or 1")
-    return labels
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class GaussianMixture:
     """x = mean of a random cluster + sigma z with z ~ N(0, I_d), and y the cluster's label.
@@ -205,7 +198,7 @@ class GaussianMixture:
         means = _checks.real_array("means", self.means)
         if means.ndim != 2 or 0 in means.shape:
             raise ValueError(f"means has shape {means.shape}; it must be (clusters, d)")
-        labels = _labels("labels", self.labels, len(means))
+        labels = _checks.signs("labels", self.labels, len(means))
         _checks.real("sigma", self.sigma, minimum=0, strict=True)
         weights = np.ones(len(means)) if self.weights is None else self.weights
         weights = _checks.real_array("weights", weights, minimum=0, strict=True)
@@ -243,8 +236,8 @@ class GaussianMixture:
         x = self.means[cluster] + self.sigma * rng.standard_normal((n, self.d))
         return x, self.labels[cluster]
 
-    def bayes(self, x):
-        """The best possible classifier: log-odds of the label 1, shape (n,), of inputs (n, d)."""
+    def log_odds(self, x):
+        """Log-odds of the label 1, shape (n,), of inputs (n, d); their sign is the best classifier."""
         x = _checks.real_array("x", x)
         if x.ndim != 2 or x.shape[1] != self.d:
             raise ValueError(f"x has shape {x.shape}; it must be (n, {self.d})")
@@ -299,8 +292,8 @@ class Parity:
             raise ValueError(f"k={self.k} must be at most d={self.d}")
         if _checks.real("agree", self.agree, minimum=0) >= 1:
             raise ValueError(f"agree={self.agree} must be below 1")
-        if self.rotation is not None and (type(self.rotation) is not int or self.rotation < 0):
-            raise ValueError(f"rotation={self.rotation!r} must be an integer >= 0 or None")
+        if self.rotation is not None:
+            _checks.integer("rotation", self.rotation, 0)
 
     @property
     def dictionary(self):

@@ -19,10 +19,10 @@ from twolayer import _checks
 __all__ = [
     "RotationInvariant",
     "arc_cosine",
+    "empirical_ntk",
     "polynomial",
     "random_features",
     "relu_ntk",
-    "tangent",
 ]
 
 
@@ -163,7 +163,7 @@ def random_features(network):
     return kernel
 
 
-def tangent(network):
+def empirical_ntk(network):
     """The tangent kernel of a network as it is: inner products of its gradients in W, b and a.
 
     Parameters
@@ -182,7 +182,8 @@ def tangent(network):
     Examples
     --------
     >>> from twolayer.network import TwoLayer
-    >>> tangent(TwoLayer([[1.0, 0.0]], [2.0], "relu"))([[3.0, 1.0]])  # 9 of a, 40 of W, 4 of b
+    >>> net = TwoLayer([[1.0, 0.0]], [2.0], "relu")
+    >>> empirical_ntk(net)([[3.0, 1.0]])  # 9 of a, 40 of W, 4 of b
     array([[53.]])
     """
 

@@ -21,14 +21,16 @@ __all__ = [
 ]
 
 
+def _cpu(value):
+    return value.detach().cpu() if isinstance(value, torch.Tensor) else value
+
+
 def _matrix(name, value):
-    value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
-    return _checks.tensor(name, value, 2, dtype=torch.float64).numpy()
+    return _checks.tensor(name, _cpu(value), 2, dtype=torch.float64).numpy()
 
 
 def _vector(name, value):
-    value = value.detach().cpu() if isinstance(value, torch.Tensor) else value
-    v = _checks.tensor(name, value, 1, dtype=torch.float64).numpy()
+    v = _checks.tensor(name, _cpu(value), 1, dtype=torch.float64).numpy()
     if not v.any():
         raise ValueError(f"{name} is the zero vector; it has no direction")
     return v
@@ -347,11 +349,10 @@ def kernel_alignment(K, L):
     >>> round(kernel_alignment(np.eye(2), [1.0, 1.0]), 6)
     0.707107
     """
-    K = _matrix("K", K)
-    L = L.detach() if torch.is_tensor(L) else np.asarray(L)
-    if L.ndim == 1:
-        L = _checks.tensor("L", L, 1, dtype=torch.float64).outer(torch.as_tensor(L).double())
-    L = _matrix("L", L)
+    if np.ndim(L) == 1:
+        L = _vector("L", L)
+        L = np.outer(L, L)
+    K, L = _matrix("K", K), _matrix("L", L)
     if K.shape != L.shape or K.shape[0] != K.shape[1]:
         raise ValueError(f"K has shape {K.shape} and L {L.shape}; both must be (n, n)")
     norms = np.linalg.norm(K) * np.linalg.norm(L)
@@ -383,10 +384,7 @@ def accuracy(outputs, y):
     >>> float(accuracy([2.0, -1.0, 0.0, -3.0], [1, 1, 1, -1]))
     0.625
     """
-    outputs, y = (
-        _checks.real_array(name, v.detach() if torch.is_tensor(v) else v)
-        for name, v in (("outputs", outputs), ("y", y))
-    )
+    outputs, y = _checks.real_array("outputs", _cpu(outputs)), _checks.real_array("y", _cpu(y))
     if outputs.ndim == 0 or outputs.shape[-1] == 0:
         raise ValueError(f"outputs has shape {outputs.shape}; its last axis must hold samples")
     if not np.isin(y, (-1, 1)).all():

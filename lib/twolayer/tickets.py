@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch.nn.utils import prune
 
-from twolayer import _checks, training
+from twolayer import _checks, _stack
 from twolayer.measures import alignment
 from twolayer.network import TwoLayer
 
@@ -99,10 +99,8 @@ def winning_neurons(steps, signs, features, labels, s):
     array([0, 2])
     """
     steps, features = _checks.real_array("steps", steps), _checks.real_array("features", features)
-    signs, labels = _checks.real_array("signs", signs), _checks.real_array("labels", labels)
-    for name, value, rows in (("signs", signs, steps), ("labels", labels, features)):
-        if value.shape != (len(rows),) or not np.isin(value, (-1, 1)).all():
-            raise ValueError(f"{name}={value} must be {len(rows)} numbers, each -1 or 1")
+    signs = _checks.signs("signs", signs, len(steps))
+    labels = _checks.signs("labels", labels, len(features))
     if features.ndim != 2 or len(features) == 0:
         raise ValueError(f"features has shape {features.shape}; it must be (k, d) with k >= 1")
     if _checks.positive_int("s", s) > len(steps):
@@ -143,7 +141,7 @@ def masked(network, mask):
     >>> masked(TwoLayer([[3.0, 1.0]], [1.0], "relu"), [[False, True]]).W.tolist()
     [[0.0, 1.0]]
     """
-    mask = training.as_masks(mask, network.W.shape, network.W.device)
+    mask = _checks.masks("mask", mask, network.W.shape, network.W.device)
     alive = mask.any(1)
     W, b, a = (p.detach() for p in (network.W, network.b, network.a))
     return TwoLayer(W * mask, a * alive, network.activation, b * alive)
@@ -187,7 +185,7 @@ def magnitude_mask(weights, sparsity, mask=None):
     """
     weights = _checks.tensor("weights", weights, 2).detach()
     mask = torch.ones_like(weights) if mask is None else mask
-    mask = training.as_masks(mask, weights.shape, weights.device)
+    mask = _checks.masks("mask", mask, weights.shape, weights.device)
     kept, left = _kept(sparsity, weights.numel()), int(mask.sum())
     if kept > left:
         raise ValueError(f"sparsity={sparsity} keeps {kept} weights, but mask keeps only {left}")
@@ -275,15 +273,13 @@ def iterative_pruning(networks, fit, sparsities):
 
 def _iterative_pruning(networks, fit, sparsities):
     masks = torch.ones(len(networks), *networks[0].W.shape, dtype=torch.bool)
-    for sparsity in (None, *sparsities):
-        if sparsity is not None:
-            weights = [net.W for net in trained]  # noqa: F821, from the round before
-            masks = torch.stack(
-                [magnitude_mask(W, sparsity, v) for W, v in zip(weights, masks, strict=True)]
-            )
+    for sparsity in (*sparsities, None):
         trained = [net.with_weights(net.W) for net in networks]
         fit(trained, masks)
         yield masks, trained
+        if sparsity is not None:
+            pairs = zip(trained, masks, strict=True)
+            masks = torch.stack([magnitude_mask(net.W, sparsity, mask) for net, mask in pairs])
 
 
 def supermask(
@@ -339,33 +335,30 @@ def supermask(
     >>> int(masks.sum())
     64
     """
-    networks, stack, x, y = training.stacked(networks, x, y)
-    training.check_labels(loss, y)
+    networks, stack, x, y = _stack.stacked(networks, x, y)
+    _stack.check_labels(loss, y)
     _checks.one_of("unit", unit, ("weight", "neuron"))
     eta = _checks.real("eta", eta, minimum=0, strict=True)
     if _checks.real("momentum", momentum, minimum=0) >= 1:
         raise ValueError(f"momentum={momentum} must be below 1")
-    W, shape = stack["W"], stack["W"].shape
-    size = shape[1] * shape[2] if unit == "weight" else shape[1]
+    steps = _checks.positive_int("steps", steps)
+    shape, activation = stack["W"].shape, networks[0].activation
+    gated = "W" if unit == "weight" else "a"  # the gate of a neuron is on its readout
+    size = stack[gated][0].numel()
     kept = _kept(sparsity, size)
-    rngs = [_checks.generator(rng) for rng in rngs]
-    if len(rngs) != len(W):
-        raise ValueError(f"rngs holds {len(rngs)} generators; it must hold {len(W)}")
-    scores = np.stack([rng.random(size) for rng in rngs])
-    scores = torch.as_tensor(scores, dtype=W.dtype, device=W.device)
+    rngs = _checks.generators("rngs", rngs, len(x))
+    scores = torch.as_tensor(np.stack([rng.random(size) for rng in rngs])).to(x)
     velocity = torch.zeros_like(scores)
-    for _ in range(_checks.positive_int("steps", steps)):
+    for _ in range(steps):
         masks = _top(scores, kept, shape)
         alive = masks.any(2)
-        now = {"W": W * masks, "b": stack["b"] * alive, "a": stack["a"] * alive}
+        now = stack | {"a": stack["a"] * alive}
         if unit == "weight":
-            push = training.push(networks[0].activation, now, x, y, loss)[0]["W"] * W
-        else:  # the gate of a neuron is on its readout
-            now = {"W": W, "b": stack["b"], "a": now["a"]}
-            push = training.push(networks[0].activation, now, x, y, loss)[0]["a"] * stack["a"]
-        push = push.reshape(scores.shape)
-        norm = torch.linalg.vector_norm(push, dim=1, keepdim=True)
-        velocity = momentum * velocity + push / norm.clamp(min=1e-30)
+            now |= {"W": stack["W"] * masks, "b": stack["b"] * alive}
+        step = _stack.negative_gradient(activation, now, x, y, loss)[0][gated] * stack[gated]
+        step = step.flatten(1)
+        norm = torch.linalg.vector_norm(step, dim=1, keepdim=True)
+        velocity = momentum * velocity + step / norm.clamp(min=1e-30)
         scores = scores + eta * velocity
     return _top(scores, kept, shape)
 

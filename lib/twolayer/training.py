@@ -1,6 +1,7 @@
 """Steps on the first layer, ridge regression of the readout, gradient descent and Adam on both."""
 
 import dataclasses
+import itertools
 import math
 import warnings
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from twolayer import _checks
+from twolayer import _checks, _stack
 from twolayer._blas import product
 from twolayer.network import TwoLayer
 
@@ -19,6 +20,7 @@ __all__ = [
     "fit_readout",
     "gradient_step",
     "learn_directions",
+    "mean_field_rates",
     "remove_linear_part",
     "ridge_path",
     "train",
@@ -416,87 +418,6 @@ def _regression(features, y):
     return features, y
 
 
-def stacked(networks, x, y):
-    """Weights of networks of one shape as stacks, and their data: checked, x of shape (k, n, d)."""
-    networks = list(networks)
-    kinds = {(net.W.shape, net.W.dtype, net.activation.name) for net in networks}
-    if len(kinds) != 1:
-        raise ValueError("networks must hold networks of one shape and dtype, and one activation")
-    first, k = networks[0], len(networks)
-    x = _checks.tensor("x", x, 3, dtype=first.W.dtype, device=first.W.device).detach()
-    y = _checks.tensor("y", y, 2, dtype=x.dtype, device=x.device).detach()
-    if len(x) != k or y.shape != x.shape[:2] or x.shape[2] != first.d or x.shape[1] == 0:
-        raise ValueError(
-            f"x has shape {tuple(x.shape)} and y {tuple(y.shape)}; for {k} networks they must be "
-            f"({k}, n, {first.d}) and ({k}, n)"
-        )
-    stack = {name: torch.stack([getattr(net, name).detach() for net in networks]) for name in "Wba"}
-    return networks, stack, x, y
-
-
-def check_labels(loss, y):
-    """Raise unless the loss is known and labels are what it takes."""
-    if _checks.one_of("loss", loss, tuple(_SLOPES)) == "squared":
-        return
-    if bad := set(y.unique().tolist()) - {-1.0, 1.0}:
-        raise ValueError(f"y holds {sorted(bad)[0]:g}; labels must be -1 or 1")
-
-
-def as_masks(masks, shape, device):
-    """A mask (m, d), or several (k, m, d), as a boolean tensor; each keeps something."""
-    masks = torch.as_tensor(np.asarray(masks) if isinstance(masks, list) else masks, device=device)
-    if masks.shape != shape:
-        raise ValueError(f"masks has shape {tuple(masks.shape)}; it must be {tuple(shape)}")
-    if masks.dtype != torch.bool:
-        if not ((masks == 0) | (masks == 1)).all():
-            raise ValueError("masks must hold booleans, or zeros and ones")
-        masks = masks.bool()
-    if not masks.flatten(-2).any(-1).all():
-        raise ValueError("masks holds an empty ticket: each must keep at least one weight")
-    return masks
-
-
-_CACHED = 2**17  # numbers: features of a group of networks in `push`, half a megabyte in float32
-
-_SLOPES = {  # minus the derivative of the loss in f
-    "logistic": lambda y, f: y * torch.sigmoid(-y * f),
-    "hinge": lambda y, f: y * (y * f < 1),
-    "squared": lambda y, f: 2 * (y - f),
-}
-
-
-def push(activation, stack, x, y, loss):
-    """Minus the gradient of the mean loss, for a stack of networks: the one place it is written.
-
-    Returns the pushes on W, b and a, and the outputs, shape (k, n). Where the features of all
-    networks would leave the cache, networks go through in groups.
-    """
-    group = max(1, _CACHED // (x.shape[1] * stack["a"].shape[1]))
-    if group < len(x):
-        parts = zip(*(v.split(group) for v in (*stack.values(), x, y)), strict=True)
-        pushes, outputs = zip(
-            *(
-                push(activation, dict(zip(stack, weights, strict=True)), u, v, loss)
-                for *weights, u, v in parts
-            ),
-            strict=True,
-        )
-        return {name: torch.cat([p[name] for p in pushes]) for name in stack}, torch.cat(outputs)
-    W, b, a = stack["W"], stack["b"], stack["a"]
-    scale = 1 / math.sqrt(a.shape[1])
-    z = torch.baddbmm(b[:, None], x, W.mT)
-    h = activation(z)
-    f = (h @ a[..., None])[..., 0] * scale
-    g = _SLOPES[loss](y, f) * (scale / y.shape[1])
-    back = activation.derivative(z).mul_(g[..., None])
-    pushes = {
-        "W": (back.mT @ x) * a[..., None],
-        "b": back.sum(1) * a,
-        "a": (h.mT @ g[..., None])[..., 0],
-    }
-    return pushes, f
-
-
 def descend(
     networks, x, y, *, rates, steps, loss="logistic", rngs=None, batch=None, masks=None, every=None
 ):
@@ -537,13 +458,12 @@ def descend(
     ------
     ValueError
         If shapes do not fit, an entry is not finite, a label is not -1 or 1, a mask keeps nothing,
-        a rate is unknown or not positive, or outputs leave the finite numbers.
+        a rate is unknown or not positive, or outputs or weights leave the finite numbers.
 
     Notes
     -----
-    In a mean-field network (entries of `a` of order 1/sqrt(m)), rates eta m for W and b and eta for
-    a move every neuron at a speed that does not depend on m. Arguments are checked at once;
-    training goes on as the result is iterated over.
+    For networks with entries of `a` of order 1/sqrt(m) see `mean_field_rates`. Arguments are
+    checked at once; training goes on as the result is iterated over.
 
     Examples
     --------
@@ -551,25 +471,47 @@ def descend(
     >>> net = TwoLayer.mean_field(64, 2, "relu", rng)
     >>> x = rng.standard_normal((1, 400, 2))
     >>> y = np.sign(x[..., 0] * x[..., 1])
-    >>> for _ in descend([net], x, y, rates={"W": 64.0, "b": 20.0, "a": 1.0}, steps=300):
+    >>> for _ in descend([net], x, y, rates=mean_field_rates(1.0, 64), steps=300):
     ...     right = np.sign(net(x[0]).detach().numpy()) == y[0]
     >>> bool(right.mean() > 0.95)
     True
     """
-    networks, stack, x, y = stacked(networks, x, y)
-    check_labels(loss, y)
+    networks, stack, x, y = _stack.stacked(networks, x, y)
+    _stack.check_labels(loss, y)
     steps = _checks.positive_int("steps", steps)
     every = steps if every is None else _checks.positive_int("every", every)
     _checked_rates(rates)
     k, n, _ = x.shape
     if batch is not None:
         batch = min(_checks.positive_int("batch", batch), n)
-        rngs = [_checks.generator(rng) for rng in rngs or ()]
-        if len(rngs) != k:
-            raise ValueError(f"rngs holds {len(rngs)} generators; minibatches need {k}")
+        rngs = _checks.generators("rngs", rngs or (), k)
     if masks is not None:
-        masks = as_masks(masks, stack["W"].shape, x.device)
+        masks = _checks.masks("masks", masks, stack["W"].shape, x.device)
     return _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, every)
+
+
+def mean_field_rates(eta, m):
+    """Step sizes of `descend` that move each neuron at a speed which does not depend on the width.
+
+    Parameters
+    ----------
+    eta : float
+        Step size of the readout, > 0.
+    m : int
+        Width.
+
+    Returns
+    -------
+    dict of str to float
+        eta m for W, 0.3 eta m for b and eta for a.
+
+    Examples
+    --------
+    >>> mean_field_rates(2.0, m=10)
+    {'W': 20.0, 'b': 6.0, 'a': 2.0}
+    """
+    eta, m = _checks.real("eta", eta, minimum=0, strict=True), _checks.positive_int("m", m)
+    return {"W": eta * m, "b": 0.3 * eta * m, "a": eta}
 
 
 def _checked_rates(rates):
@@ -580,40 +522,37 @@ def _checked_rates(rates):
         raise ValueError("rates must name at least one of 'W', 'b', 'a'")
 
 
-def _copy_back(networks, stack):
-    for name, values in stack.items():
-        for net, value in zip(networks, values, strict=True):
-            getattr(net, name).data.copy_(value)
+def _minibatches(x, y, rngs, batch):
+    """Minibatches of every network's data without end; all of it in each without `batch`."""
+    if batch is None:
+        yield from itertools.repeat((x, y))
+    n, rows = x.shape[1], torch.arange(len(x), device=x.device)[:, None]
+    while True:
+        order = torch.as_tensor(np.stack([rng.permutation(n) for rng in rngs]), device=x.device)
+        for at in range(0, n - batch + 1, batch):
+            chosen = order[:, at : at + batch]
+            yield x[rows, chosen], y[rows, chosen]
 
 
 @torch.no_grad()
 def _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, every):
     """The loop of `descend`, whose arguments are checked."""
-    activation, n = networks[0].activation, x.shape[1]
-    keep = {}
+    activation, keep = networks[0].activation, {}
     if masks is not None:
         alive = masks.any(2)
         keep = {"W": masks, "b": alive, "a": alive}
         stack = {name: value * keep[name] for name, value in stack.items()}
-    rows, seen, target = torch.arange(len(x), device=x.device)[:, None], x, y
-    for step in range(steps):
-        if batch is not None:
-            at = step % (n // batch) * batch
-            if at == 0:
-                order = np.stack([rng.permutation(n) for rng in rngs])
-                order = torch.as_tensor(order, device=x.device)
-            chosen = order[:, at : at + batch]
-            seen, target = x[rows, chosen], y[rows, chosen]
-        pushes, f = push(activation, stack, seen, target, loss)
+    for step, seen in zip(range(steps), _minibatches(x, y, rngs, batch), strict=False):
+        moves, f = _stack.negative_gradient(activation, stack, *seen, loss)
         if not torch.isfinite(f).all():
             raise ValueError(f"outputs are not finite at step {step}; rates={rates} are too large")
         for name, rate in rates.items():
-            moved = pushes[name] * keep[name] if keep else pushes[name]
+            moved = moves[name] * keep[name] if keep else moves[name]
             stack[name].add_(moved, alpha=rate)
         if (step + 1) % every == 0 or step + 1 == steps:
             if not all(torch.isfinite(value).all() for value in stack.values()):
                 raise ValueError(f"weights are not finite: rates={rates} are too large")
-            _copy_back(networks, stack)
+            _stack.copy_back(networks, stack)
             yield step + 1
 
 
@@ -668,10 +607,8 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
     >>> bool(error < 0.02)
     True
     """
-    rngs = [_checks.generator(rng) for rng in rngs]
-    networks, stack, x, y = stacked(networks, x, y)
-    if len(rngs) != len(x):
-        raise ValueError(f"rngs holds {len(rngs)} generators; it must hold {len(x)}")
+    networks, stack, x, y = _stack.stacked(networks, x, y)
+    rngs = _checks.generators("rngs", rngs, len(x))
     steps = _checks.positive_int("steps", steps)
     batch = min(_checks.positive_int("batch", batch), x.shape[1])
     every = steps if every is None else _checks.positive_int("every", every)
@@ -681,7 +618,7 @@ def train(networks, x, y, *, rates, steps, rngs, batch=128, decay=True, every=No
 
 def _train(networks, stack, x, y, rates, steps, rngs, batch, decay, every):
     """The loop of `train`, whose arguments are checked."""
-    first, (k, n, _) = networks[0], x.shape
+    first = networks[0]
     groups = [
         {"params": [stack[name].requires_grad_()], "lr": rate} for name, rate in rates.items()
     ]
@@ -689,17 +626,11 @@ def _train(networks, stack, x, y, rates, steps, rngs, batch, decay, every):
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda t: (1 + math.cos(math.pi * t / steps)) / 2 if decay else 1.0
     )
-    order, rows = None, torch.arange(k, device=x.device)[:, None]
-    per_epoch = n // batch
-    for step in range(steps):
-        if step % per_epoch == 0:
-            order = torch.as_tensor(np.stack([rng.permutation(n) for rng in rngs])).to(x.device)
-        at = (step % per_epoch) * batch
-        chosen = order[:, at : at + batch]
+    for step, (seen, target) in zip(range(steps), _minibatches(x, y, rngs, batch), strict=False):
         with torch.enable_grad():
-            z = torch.baddbmm(stack["b"][:, None], x[rows, chosen], stack["W"].mT)
+            z = torch.baddbmm(stack["b"][:, None], seen, stack["W"].mT)
             f = (first.activation(z) @ stack["a"][..., None])[..., 0] / math.sqrt(first.m)
-            loss = (f - y[rows, chosen]).square().mean(1).sum()
+            loss = (f - target).square().mean(1).sum()
             optimiser.zero_grad()
             loss.backward()
         if not torch.isfinite(loss):
@@ -709,5 +640,5 @@ def _train(networks, stack, x, y, rates, steps, rngs, batch, decay, every):
         optimiser.step()
         schedule.step()
         if (step + 1) % every == 0 or step + 1 == steps:
-            _copy_back(networks, {name: value.detach() for name, value in stack.items()})
+            _stack.copy_back(networks, {name: value.detach() for name, value in stack.items()})
             yield step + 1

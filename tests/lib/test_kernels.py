@@ -157,14 +157,14 @@ def test_tangent_is_the_product_of_autograds_gradients(rng, activation):
         per = [torch.autograd.grad(net(row[None]).sum(), [net.W, net.b, net.a]) for row in rows]
         return np.array([np.concatenate([g.flatten() for g in parts]) for parts in per])
 
-    kernel = kernels.tangent(net)
+    kernel = kernels.empirical_ntk(net)
     np.testing.assert_allclose(kernel(x, z), gradients(x) @ gradients(z).T, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(kernel(x), gradients(x) @ gradients(x).T, rtol=1e-11, atol=1e-12)
     assert kernel(x[0], z[1]) == pytest.approx(kernel(x, z)[0, 1])
     assert isinstance(kernel(x[0]), float)
     single = TwoLayer(torch.as_tensor(W, dtype=torch.float32), a, activation, b)
-    np.testing.assert_allclose(kernels.tangent(single)(x), kernel(x), rtol=1e-4, atol=1e-4)
-    assert kernels.tangent(single)(x).dtype == float
+    np.testing.assert_allclose(kernels.empirical_ntk(single)(x), kernel(x), rtol=1e-4, atol=1e-4)
+    assert kernels.empirical_ntk(single)(x).dtype == float
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
 
 
@@ -179,11 +179,13 @@ def test_tangent_of_wide_networks_is_their_limit(rng):
     z = x @ net.W.detach().numpy().T
     on, values = z > 0, np.maximum(z, 0)
     terms = values[:, None] * values + (1 + x @ x.T)[..., None] * (on[:, None] & on)
-    assert np.all(abs(kernels.tangent(net)(x) - want) < 4.5 * terms.std(2) / np.sqrt(m) + 1e-9)
+    assert np.all(
+        abs(kernels.empirical_ntk(net)(x) - want) < 4.5 * terms.std(2) / np.sqrt(m) + 1e-9
+    )
 
 
 def test_bad_tangents(rng):
-    kernel = kernels.tangent(TwoLayer.ntk(4, 3, "relu", rng))
+    kernel = kernels.empirical_ntk(TwoLayer.ntk(4, 3, "relu", rng))
     with pytest.raises(ValueError, match="x has 2 columns; the network takes d = 3"):
         kernel(np.ones((4, 2)))
     with pytest.raises(ValueError, match="rows must have the same length"):

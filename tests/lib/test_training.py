@@ -7,19 +7,18 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, Ridge
 from torch.nn import functional
 
+from twolayer import _checks
+from twolayer._stack import negative_gradient, stacked
 from twolayer.activations import get
 from twolayer.network import TwoLayer
 from twolayer.training import (
-    as_masks,
     descend,
     descent_direction,
     fit_readout,
     gradient_step,
     learn_directions,
-    push,
     remove_linear_part,
     ridge_path,
-    stacked,
     train,
 )
 
@@ -740,24 +739,24 @@ def test_descent_keeps_the_dtype():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_push_is_minus_the_gradient_and_comes_with_outputs(loss):
+def test_the_negative_gradient_is_autograds_and_comes_with_outputs(loss):
     nets, (x, y) = some_networks(2), some_signs(2, 9)
     _, stack, tx, ty = stacked(nets, x, y)
-    pushes, f = push(nets[0].activation, stack, tx, ty, loss)
+    steps, f = negative_gradient(nets[0].activation, stack, tx, ty, loss)
     for i, net in enumerate(nets):
         torch.testing.assert_close(f[i], net(x[i]).detach(), rtol=1e-12, atol=1e-12)
         mean = LOSSES[loss](net(x[i]), ty[i])
         slopes = torch.autograd.grad(mean, [net.W, net.b, net.a])
         for name, slope in zip("Wba", slopes, strict=True):
-            torch.testing.assert_close(pushes[name][i], -slope, rtol=1e-11, atol=1e-12)
+            torch.testing.assert_close(steps[name][i], -slope, rtol=1e-11, atol=1e-12)
 
 
 def test_masks_are_one_or_several():
-    mask = as_masks([[1, 0], [0, 0]], (2, 2), "cpu")
+    mask = _checks.masks("masks", [[1, 0], [0, 0]], (2, 2), "cpu")
     assert mask.dtype == torch.bool
     assert mask.tolist() == [[True, False], [False, False]]
     with pytest.raises(ValueError, match="masks holds an empty ticket"):
-        as_masks(np.array([[[1, 0]], [[0, 0]]]), (2, 1, 2), "cpu")
+        _checks.masks("masks", [[[1, 0]], [[0, 0]]], (2, 1, 2), "cpu")
 
 
 @pytest.mark.parametrize(
@@ -784,8 +783,8 @@ def test_masks_are_one_or_several():
         ({"steps": 2.0}, TypeError, "steps=2.0 must be a positive integer"),
         ({"every": 0}, ValueError, "every=0 must be a positive integer"),
         ({"batch": 0}, ValueError, "batch=0 must be a positive integer"),
-        ({"batch": 3}, ValueError, "rngs holds 0 generators; minibatches need 2"),
-        ({"batch": 3, "rngs": seeds(3)}, ValueError, "rngs holds 3 generators; minibatches need 2"),
+        ({"batch": 3}, ValueError, "rngs holds 0 generators; it must hold 2"),
+        ({"batch": 3, "rngs": seeds(3)}, ValueError, "rngs holds 3 generators; it must hold 2"),
         ({"batch": 3, "rngs": [0, 1]}, TypeError, "rng=0 must be a numpy.random.Generator"),
         (
             {"masks": np.ones((6, 3), bool)},
@@ -837,7 +836,7 @@ def test_networks_in_groups_give_what_they_give_at_once(monkeypatch):
     x, y = np.random.default_rng(0).standard_normal((2, 5, 30, 3))
     labels, out = np.sign(y[..., 0]), []
     for cached in (10**9, 2 * 30 * 4):
-        monkeypatch.setattr("twolayer.training._CACHED", cached)
+        monkeypatch.setattr("twolayer._stack._CACHED", cached)
         networks = some_networks(5, m=4)
         list(descend(networks, x, labels, rates={"W": 1.0, "b": 0.5, "a": 0.1}, steps=5))
         out.append([torch.cat([net.W.ravel(), net.b, net.a]).detach() for net in networks])

@@ -158,8 +158,7 @@ def threshold_fourier(d, order, threshold):
     0.25
     """
     d, threshold = _checks.positive_int("d", d), _checks.real("threshold", threshold)
-    if isinstance(order, bool) or not isinstance(order, int) or not 0 <= order <= d:
-        raise ValueError(f"order={order!r} must be an integer between 0 and d={d}")
+    order = _checks.integer("order", order, 0, d)
     most = min(math.ceil((d - threshold) / 2) - 1, d)  # most minus signs above the threshold
     return _below(d, order, most) if most >= 0 else 0.0
 

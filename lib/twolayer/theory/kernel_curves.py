@@ -13,6 +13,7 @@ import math
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 from scipy.special import comb, ndtr, owens_t
+from scipy.stats import binom
 from sklearn.kernel_ridge import KernelRidge
 
 from twolayer import _checks
@@ -351,12 +352,13 @@ def parity_spectrum(kernel, data, *, degree=8):
     data : Parity
         With ``agree=0``; a rotation changes nothing.
     degree : int
-        Largest order that is kept, >= 1; at most d.
+        Largest order that is kept, >= 1; all of them if it is above d.
 
     Returns
     -------
     Spectrum
-        Orders whose eigenvalue is zero are left out; if the target's is, its power is `outside`.
+        Orders above `degree`, or with eigenvalue zero, are left out; if the target's is among them,
+        its power is `outside`.
 
     Raises
     ------
@@ -383,7 +385,7 @@ def parity_spectrum(kernel, data, *, degree=8):
     d, flips = data.d, np.arange(data.d + 1)
     degree = min(_checks.positive_int("degree", degree), d)
     values = kernel.profile(np.ones(1), np.ones(1), 1 - 2 * flips / d)
-    weight = comb(d, flips, exact=False) / 2.0**d
+    weight = binom.pmf(flips, d, 0.5)
     orders = np.arange(degree + 1)
     lam = np.array([weight * values @ _krawtchouk(d, s) / comb(d, s) for s in orders])
     count = comb(d, orders)
