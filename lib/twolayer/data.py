@@ -237,7 +237,7 @@ class GaussianMixture:
         return x, self.labels[cluster]
 
     def log_odds(self, x):
-        """Log-odds of the label 1, shape (n,), of inputs (n, d); their sign is the best classifier."""
+        """Log-odds of label 1, shape (n,), of inputs (n, d); their sign is the best classifier."""
         x = _checks.real_array("x", x)
         if x.ndim != 2 or x.shape[1] != self.d:
             raise ValueError(f"x has shape {x.shape}; it must be (n, {self.d})")
