@@ -12,6 +12,7 @@ _SLOPES = {  # minus the derivative of the loss in f
     "logistic": lambda y, f: y * torch.sigmoid(-y * f),
     "hinge": lambda y, f: y * (y * f < 1),
     "squared": lambda y, f: 2 * (y - f),
+    "centred": lambda y, f: 2 * (y - f - (y - f).mean(-1, keepdim=True)),
 }
 
 
@@ -35,7 +36,7 @@ def stacked(networks, x, y):
 
 def check_labels(loss, y):
     """Raise unless the loss is known and labels are what it takes."""
-    if _checks.one_of("loss", loss, tuple(_SLOPES)) == "squared":
+    if _checks.one_of("loss", loss, tuple(_SLOPES)) in ("squared", "centred"):
         return
     if bad := set(y.unique().tolist()) - {-1.0, 1.0}:
         raise ValueError(f"y holds {sorted(bad)[0]:g}; labels must be -1 or 1")

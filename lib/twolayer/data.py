@@ -11,7 +11,15 @@ from scipy.stats import ortho_group
 from twolayer import _checks, activations
 from twolayer.hermite import he
 
-__all__ = ["GaussianMixture", "MultiIndex", "Parity", "SingleIndex", "additive", "as_link"]
+__all__ = [
+    "GaussianMixture",
+    "MultiIndex",
+    "Parity",
+    "SingleIndex",
+    "Teacher",
+    "additive",
+    "as_link",
+]
 
 
 def as_link(link):
@@ -152,6 +160,90 @@ class MultiIndex:
             return _checked(self.link(z), len(x), f"z of shape (n, {self.r})")
         link = as_link(self.link)
         return sum(link(z[:, j]) for j in range(self.r)) / math.sqrt(self.r)
+
+    def sample(self, n, rng):
+        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+        return _sample(self, n, rng)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Teacher:
+    """y = sum_j a_j sigma(w_j . x) + noise with x ~ N(0, I_d): a few neurons to be found.
+
+    Parameters
+    ----------
+    W : array_like, shape (k, d)
+        Directions: unit rows, no two of them equal (nor opposite, where sigma is even).
+    a : array_like, shape (k,)
+        Readout, not zero. The sum has no factor 1/sqrt(m).
+    activation : str or Activation
+    noise : float
+        Standard deviation of Gaussian label noise, in the units of y.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, an entry is not finite, a row is not of unit norm or occurs twice, a
+        readout is zero, `noise` is negative or the activation unknown.
+
+    Examples
+    --------
+    >>> teacher = Teacher(np.eye(2, 3), [1.0, -1.0])
+    >>> teacher.target(np.array([[1.0, -3.0, 5.0]]))
+    array([-2.])
+    """
+
+    W: np.ndarray
+    a: np.ndarray
+    activation: str | activations.Activation = "abs"
+    noise: float = 0.0
+
+    def __post_init__(self):
+        W, a = _checks.real_array("W", self.W), _checks.real_array("a", self.a)
+        if W.ndim != 2 or 0 in W.shape:
+            raise ValueError(f"W has shape {W.shape}; it must be (k, d)")
+        if a.shape != (len(W),) or not a.all():
+            raise ValueError(f"a={a} must be {len(W)} numbers, none of them zero")
+        length = np.linalg.norm(W, axis=1)
+        if (bad := np.flatnonzero(abs(length - 1) > 1e-8)).size:
+            raise ValueError(f"W: row {bad[0]} has norm {length[bad[0]]:g}; rows must be unit")
+        activation = activations.get(self.activation)
+        cosines = np.triu(abs(W @ W.T) if activation.parity == 1 else W @ W.T, 1)
+        i, j = np.unravel_index(cosines.argmax(), cosines.shape)
+        if cosines[i, j] > 1 - 1e-12:
+            raise ValueError(f"W: rows {i} and {j} are duplicates; directions must differ")
+        _checks.real("noise", self.noise, minimum=0)
+        for name, value in (("W", W), ("a", a), ("activation", activation)):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def random(cls, d, a, rng, *, activation="abs", min_angle=45.0, noise=0.0):
+        """Random directions, any two lines at an angle of at least `min_angle` degrees.
+
+        Raises ValueError where 1000 draws of all directions give none that is wide enough.
+        """
+        d, k = _checks.positive_int("d", d), len(np.atleast_1d(a))
+        most = math.cos(math.radians(_checks.real("min_angle", min_angle, minimum=0)))
+        for _ in range(1000):
+            W = _checks.generator(rng).standard_normal((k, d))
+            W /= np.linalg.norm(W, axis=1, keepdims=True)
+            if abs(np.triu(W @ W.T, 1)).max() <= most:
+                return cls(W, a, activation, noise)
+        raise ValueError(f"min_angle={min_angle} is too wide for {k} random directions in d={d}")
+
+    @property
+    def d(self):
+        """Input dimension."""
+        return self.W.shape[1]
+
+    @property
+    def directions(self):
+        """The directions, unit rows, shape (k, d)."""
+        return self.W
+
+    def target(self, x):
+        """Noise-free labels, shape (n,), of inputs of shape (n, d)."""
+        return self.activation(x @ self.W.T) @ self.a
 
     def sample(self, n, rng):
         """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""

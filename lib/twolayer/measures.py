@@ -14,6 +14,7 @@ __all__ = [
     "in_cone",
     "kernel_alignment",
     "leading_singular",
+    "recovered_mass",
     "simplified_gradient",
     "singular_values",
     "squared_overlap",
@@ -187,6 +188,55 @@ def subspace_overlap(W, U):
     else:
         top = np.linalg.svd(W, full_matrices=False)[2][:r].T
     return float(np.minimum(np.square(top.T @ basis).sum() / r, 1.0))
+
+
+def recovered_mass(W, a, directions, signs, degrees=5.0):
+    """Share of the neurons' mass |a_i| |w_i| near given lines, on neurons of the right sign.
+
+    Parameters
+    ----------
+    W : array or tensor, shape (m, d)
+    a : array or tensor, shape (m,)
+    directions : array or tensor, shape (k, d)
+        Rows, not zero; w and -w are the same line, as for an even activation.
+    signs : array_like, shape (k,)
+        Each -1 or 1: the sign of the readout that counts at each direction.
+    degrees : float
+        Largest angle that counts as near, in degrees.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, an entry is not finite, a sign is not -1 or 1, a direction is zero
+        or all mass is zero.
+
+    Notes
+    -----
+    A neuron is compared with the line that is nearest to it. Unlike `subspace_overlap` it tells
+    directions from a subspace. The mass is the path norm, which weight decay pays for.
+
+    Examples
+    --------
+    >>> recovered_mass(np.eye(2), [1.0, 3.0], [[-1.0, 0.0]], [1.0])
+    0.25
+    """
+    W, a, directions = _matrix("W", W), _vector("a", a), _matrix("directions", directions)
+    signs = _checks.signs("signs", signs, len(directions))
+    if a.shape != (len(W),):
+        raise ValueError(f"a has shape {a.shape}; W has {len(W)} rows (neurons)")
+    degrees = _checks.real("degrees", degrees, minimum=0)
+    cosines = abs(np.stack([alignment(W, u) for u in directions], axis=1))
+    nearest = cosines.argmax(1)
+    mass = abs(a) * np.linalg.norm(W, axis=1)
+    if not mass.any():
+        raise ValueError("W and a have no mass: every product of norm and readout is zero")
+    near = (cosines.max(1) >= np.cos(np.radians(degrees))) & (np.sign(a) == signs[nearest])
+    return float(mass[near].sum() / mass.sum())
 
 
 def simplified_gradient(network, x, y):

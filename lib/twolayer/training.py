@@ -419,7 +419,18 @@ def _regression(features, y):
 
 
 def descend(
-    networks, x, y, *, rates, steps, loss="logistic", rngs=None, batch=None, masks=None, every=None
+    networks,
+    x,
+    y,
+    *,
+    rates,
+    steps,
+    loss="logistic",
+    decay=0.0,
+    rngs=None,
+    batch=None,
+    masks=None,
+    every=None,
 ):
     """Gradient descent on all parameters of several networks at once, in place.
 
@@ -436,8 +447,12 @@ def descend(
     rates : dict of str to float
         Step sizes, > 0, of some of ``"W"``, ``"b"`` and ``"a"``; the others stay.
     steps : int
-    loss : {"logistic", "hinge", "squared"}
-        log(1 + exp(-y f)), max(0, 1 - y f) or (y - f)^2; their mean is descended.
+    loss : {"logistic", "hinge", "squared", "centred"}
+        log(1 + exp(-y f)), max(0, 1 - y f) or (y - f)^2; their mean is descended. With
+        ``"centred"`` it is the variance of y - f: the squared loss with a free constant, always
+        the best one of the samples seen.
+    decay : float or array_like, shape (steps,)
+        Share of W and a taken away in every step, in [0, 1]: a step size times a weight decay.
     rngs : sequence of numpy.random.Generator, optional
         One for each network; it draws the minibatches, without replacement within an epoch.
         Needed with `batch`.
@@ -458,7 +473,8 @@ def descend(
     ------
     ValueError
         If shapes do not fit, an entry is not finite, a label is not -1 or 1, a mask keeps nothing,
-        a rate is unknown or not positive, or outputs or weights leave the finite numbers.
+        a rate is unknown or not positive, `decay` has another length or leaves [0, 1], or outputs
+        or weights leave the finite numbers.
 
     Notes
     -----
@@ -481,13 +497,24 @@ def descend(
     steps = _checks.positive_int("steps", steps)
     every = steps if every is None else _checks.positive_int("every", every)
     _checked_rates(rates)
+    decay = _shares(decay, steps)
     k, n, _ = x.shape
     if batch is not None:
         batch = min(_checks.positive_int("batch", batch), n)
         rngs = _checks.generators("rngs", rngs or (), k)
     if masks is not None:
         masks = _checks.masks("masks", masks, stack["W"].shape, x.device)
-    return _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, every)
+    return _descend(networks, stack, x, y, rates, steps, loss, decay, rngs, batch, masks, every)
+
+
+def _shares(decay, steps):
+    """`decay` of every step, or an error unless it has one number a step, each in [0, 1]."""
+    decay = _checks.real_array("decay", decay, minimum=0)
+    if decay.shape not in ((), (steps,)):
+        raise ValueError(f"decay has shape {decay.shape}; it must be a number or ({steps},)")
+    if (decay > 1).any():
+        raise ValueError(f"decay={decay.max():g} must be at most 1: a share of the weights")
+    return np.broadcast_to(decay, steps)
 
 
 def mean_field_rates(eta, m):
@@ -535,7 +562,7 @@ def _minibatches(x, y, rngs, batch):
 
 
 @torch.no_grad()
-def _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, every):
+def _descend(networks, stack, x, y, rates, steps, loss, decay, rngs, batch, masks, every):
     """The loop of `descend`, whose arguments are checked."""
     activation, keep = networks[0].activation, {}
     if masks is not None:
@@ -546,6 +573,9 @@ def _descend(networks, stack, x, y, rates, steps, loss, rngs, batch, masks, ever
         moves, f = _stack.negative_gradient(activation, stack, *seen, loss)
         if not torch.isfinite(f).all():
             raise ValueError(f"outputs are not finite at step {step}; rates={rates} are too large")
+        if decay[step]:
+            stack["W"].mul_(1 - decay[step])
+            stack["a"].mul_(1 - decay[step])
         for name, rate in rates.items():
             moved = moves[name] * keep[name] if keep else moves[name]
             stack[name].add_(moved, alpha=rate)

@@ -47,6 +47,7 @@ def test_nothing_imports_upwards():
         "theory.frozen_features",
         "theory.directions",
         "theory.gradient_features",
+        "theory.teacher_student",
         "tickets",
         "estimators",
         "sweep",
