@@ -19,6 +19,7 @@ __all__ = [
     "Teacher",
     "additive",
     "as_link",
+    "sphere",
 ]
 
 
@@ -54,6 +55,29 @@ def as_link(link):
     if c.ndim != 1 or c.size == 0:
         raise ValueError(f"link={link!r} must be a name, a callable or Hermite coefficients")
     return lambda z: sum(ck / math.sqrt(math.factorial(k)) * he(k, z) for k, ck in enumerate(c))
+
+
+def sphere(shape, rng):
+    """Independent uniform points on the unit sphere of the last axis.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (..., d).
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray
+
+    Examples
+    --------
+    >>> W = sphere((3, 2), np.random.default_rng(0))
+    >>> np.linalg.norm(W, axis=1).round(9)
+    array([1., 1., 1.])
+    """
+    W = _checks.generator(rng).standard_normal(shape)
+    return W / np.linalg.norm(W, axis=-1, keepdims=True)
 
 
 @dataclasses.dataclass(frozen=True)

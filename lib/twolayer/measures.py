@@ -229,7 +229,10 @@ def recovered_mass(W, a, directions, signs, degrees=5.0):
     signs = _checks.signs("signs", signs, len(directions))
     if a.shape != (len(W),):
         raise ValueError(f"a has shape {a.shape}; W has {len(W)} rows (neurons)")
-    degrees = _checks.real("degrees", degrees, minimum=0)
+    if not len(directions):
+        raise ValueError("directions holds no row; it must be (k, d)")
+    if _checks.real("degrees", degrees, minimum=0) > 90:
+        raise ValueError(f"degrees={degrees} must be at most 90: the largest angle of two lines")
     cosines = abs(np.stack([alignment(W, u) for u in directions], axis=1))
     nearest = cosines.argmax(1)
     mass = abs(a) * np.linalg.norm(W, axis=1)

@@ -1,4 +1,4 @@
-"""Steps on the first layer, ridge regression of the readout, gradient descent and Adam on both."""
+"""One step on the first layer, ridge regression of the readout; descent, Adam, noise on both."""
 
 import dataclasses
 import itertools
@@ -19,6 +19,7 @@ __all__ = [
     "descent_direction",
     "fit_readout",
     "gradient_step",
+    "langevin",
     "learn_directions",
     "mean_field_rates",
     "remove_linear_part",
@@ -672,3 +673,154 @@ def _train(networks, stack, x, y, rates, steps, rngs, batch, decay, every):
         if (step + 1) % every == 0 or step + 1 == steps:
             _stack.copy_back(networks, {name: value.detach() for name, value in stack.items()})
             yield step + 1
+
+
+def langevin(
+    W, u, x, y, *, steps, dt, l2, temperature, rng, loss="squared", averaged=True, every=None
+):
+    """Noisy gradient descent on f(x) = sum_i u_i relu(w_i.x) / m, neurons w_i on the unit sphere.
+
+    In time t, with ``L = loss(f) + l2 sum |u_i|^2 / (2m)`` and B a Brownian motion (of w on the
+    sphere), each neuron follows d(w, u) = -m grad L dt + sqrt(2 temperature) dB: its law in the
+    limit of many neurons and long times is what `theory.repopulation.solve` gives.
+
+    Parameters
+    ----------
+    W : array or tensor, shape (m, d) or (k, m, d)
+        Unit rows; k networks with data in common run side by side.
+    u : array or tensor, shape (m,) or (k, m); (m, c) or (k, m, c) with c outputs
+    x : array or tensor, shape (n, d)
+    y : array or tensor, shape (n,) or (n, c)
+        Numbers for the squared loss; classes 0..c-1, shape (n,), for the cross-entropy.
+    steps : int
+    dt : float
+        Time step, > 0.
+    l2, temperature : float
+        lambda_1 and lambda_3 of the paper, >= 0.
+    rng : numpy.random.Generator
+    loss : {"squared", "cross-entropy"}
+        Mean over samples of ``|f - y|^2 / 2``, or of log sum_c exp f_c - f_y.
+    averaged : bool
+        Let the noise of a step be the mean of this step's and the last one's draw: the bias of the
+        stationary law falls from order dt to dt^2. Without it, the Euler method.
+    every : int, optional
+        How often to yield; once, at the end, without it.
+
+    Yields
+    ------
+    step : int
+        Steps done; the time is step * dt.
+    W, u : tensor
+        Copies, in the dtype of the given `W`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If shapes do not fit, an entry is not finite, a row of W is not of unit length, a number is
+        not in its range, a label is no class, or the readout leaves the finite numbers.
+
+    Notes
+    -----
+    A step moves w along the great circle of its tangent step, and carries the old draw with it, so
+    that on the circle the method is exactly the one for an angle. Averaged noise: Leimkuhler &
+    Matthews 2013. Arguments are checked at once; the run goes on as the result is iterated over.
+
+    Examples
+    --------
+    >>> from twolayer.data import sphere
+    >>> rng = np.random.default_rng(0)
+    >>> W, x = sphere((500, 2), rng), sphere((40, 2), rng)
+    >>> run = langevin(W, np.zeros(500), x, x[:, 0], steps=400, dt=0.5, l2=0.02,
+    ...                temperature=0.001, rng=rng)
+    >>> step, W, u = next(run)
+    >>> step, bool((W[:, 0] * u.sign() > 0).double().mean() > 0.9)
+    (400, True)
+    """
+    W = _checks.tensor("W", W, 3 if np.ndim(W) == 3 else 2)
+    u = _checks.tensor("u", u, max(np.ndim(u), W.ndim - 1), dtype=W.dtype)
+    x = _checks.tensor("x", x, 2, dtype=W.dtype)
+    _checks.one_of("loss", loss, ("squared", "cross-entropy"))
+    if u.ndim not in (W.ndim - 1, W.ndim) or u.shape[: W.ndim - 1] != W.shape[:-1] or not u.numel():
+        raise ValueError(
+            f"u has shape {tuple(u.shape)}; it must be {tuple(W.shape[:-1])} or that "
+            "with a last axis of outputs, and not empty"
+        )
+    if x.shape[1] != W.shape[-1]:
+        raise ValueError(f"x has shape {tuple(x.shape)}; it must be (n, {W.shape[-1]})")
+    length = W.norm(dim=-1).flatten()
+    worst = length[(length - 1).abs().argmax()]
+    if abs(worst - 1) > 1e-5:
+        raise ValueError(f"W has a row of length {worst:g}; each must be of length 1")
+    classes = u.shape[-1] if u.ndim == W.ndim else None
+    target = _target(loss, y, x, classes)
+    steps = _checks.positive_int("steps", steps)
+    every = steps if every is None else _checks.positive_int("every", every)
+    dt = _checks.real("dt", dt, minimum=0, strict=True)
+    l2 = _checks.real("l2", l2, minimum=0)
+    temperature = _checks.real("temperature", temperature, minimum=0)
+    rng = _checks.generator(rng)
+    return _langevin(
+        W.detach(), u.detach(), x, target, steps, dt, l2, temperature, rng, loss, averaged, every
+    )
+
+
+def _target(loss, y, x, classes):
+    """The labels as numbers, shape (c, n): one hot for classes."""
+    if loss == "cross-entropy":
+        if classes is None:
+            raise ValueError("u must have a last axis of outputs for the loss 'cross-entropy'")
+        y = _checks.tensor("y", y, 1)
+        _checks.same_length("x", x, "y", y)
+        if ((y % 1 != 0) | (y < 0) | (y >= classes)).any():
+            raise ValueError(f"y must hold classes 0..{classes - 1}, as many as u has outputs")
+        return torch.nn.functional.one_hot(y.long(), classes).to(x.dtype).T
+    y = _checks.tensor("y", y, 1 if classes is None else 2, dtype=x.dtype)
+    _checks.same_length("x", x, "y", y)
+    if classes is not None and y.shape[1] != classes:
+        raise ValueError(f"y has shape {tuple(y.shape)}; it must be ({len(x)}, {classes})")
+    return y.reshape(len(x), -1).T
+
+
+@torch.no_grad()
+def _langevin(W, u, x, target, steps, dt, l2, temperature, rng, loss, averaged, every):
+    """The loop of `langevin`, whose arguments are checked; neurons are the last axis, for speed."""
+    shape, m, n = u.shape, W.shape[-2], len(x)
+    W, u = W.mT.contiguous(), u.reshape(*W.shape[:-1], -1).mT.contiguous()
+    d, dtype = W.shape[-2], np.float32 if W.dtype == torch.float32 else np.float64
+    scale = math.sqrt(2 * temperature * dt) / (2 if averaged else 1)
+
+    def tangent(v):
+        return v - (v * W).sum(-2, keepdim=True) * W
+
+    def length(v):  # `norm` is slow along this axis
+        return v.square().sum(-2, keepdim=True).sqrt()
+
+    def draw():
+        z = rng.standard_normal((*W.shape[:-2], d + u.shape[-2], m), dtype=dtype)
+        z = torch.from_numpy(z).to(W.dtype)
+        return tangent(z[..., :d, :]), z[..., d:, :]
+
+    old = draw() if averaged else (0, 0)
+    for step in range(steps):
+        h = (x @ W).relu_()  # (..., n, m)
+        f = u @ h.mT / m
+        r = ((torch.softmax(f, -2) if loss == "cross-entropy" else f) - target) / n
+        pull = r @ h  # G of every neuron; the force on w is u.r over the samples where it fires
+        fires = h.sign_()
+        one = u.shape[-2] == 1
+        force = u * ((r * x.T) @ fires) if one else x.T @ fires.mul_(r.mT @ u)
+        noise = draw()
+        move = scale * (noise[0] + old[0]) - dt * tangent(force)
+        u = u - dt * (pull + l2 * u) + scale * (noise[1] + old[1])
+        size = length(move)
+        along = move / size.clamp(min=torch.finfo(W.dtype).tiny)
+        turned = along * size.cos() - W * size.sin()  # where parallel transport takes `along`
+        W = W * size.cos() + along * size.sin()
+        W = W / length(W)
+        if averaged:
+            shift = (noise[0] * along).sum(-2, keepdim=True) * (turned - along)
+            old = noise[0] + shift, noise[1]
+        if not (torch.isfinite(u.sum()) and torch.isfinite(W.sum())):
+            raise ValueError(f"weights are not finite after step {step + 1}; dt={dt} is too large")
+        if (step + 1) % every == 0 or step + 1 == steps:
+            yield step + 1, W.mT.clone(), u.mT.reshape(shape).clone()

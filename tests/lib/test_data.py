@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twolayer.data import GaussianMixture, MultiIndex, Parity, SingleIndex, as_link
+from twolayer import activations
+from twolayer.data import GaussianMixture, MultiIndex, Parity, SingleIndex, Teacher, as_link
 
 sizes = st.integers(1, 20)
 
@@ -229,3 +230,189 @@ def test_classes_of_data_sample_by_seed(data):
 def test_bad_mixtures_and_parities(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+# --- teachers
+
+
+TILTED = np.array([[1.0, 0.0, 0.0], [0.6, -0.8, 0.0], [0.0, 0.0, -1.0]])
+
+
+@pytest.mark.parametrize("name", ["abs", "relu", "tanh", "he2"])
+def test_labels_of_a_teacher_are_its_neurons_sum(name, rng):
+    """No factor 1/sqrt(m); noise on top, with its standard deviation and nowhere else."""
+    a = np.array([1.0, -2.5, 0.5])
+    teacher = Teacher(TILTED.tolist(), a.tolist(), name)
+    assert teacher.d == 3
+    assert np.array_equal(teacher.directions, TILTED)
+    assert teacher.activation.name == name
+    x, y = teacher.sample(50, np.random.default_rng(7))
+    assert x.shape == (50, 3)
+    assert x.dtype == y.dtype == float
+    sigma = activations.get(name)
+    want = sum(aj * sigma(x @ w) for aj, w in zip(a, TILTED, strict=True))
+    np.testing.assert_allclose(y, want, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(teacher.target(x), want, rtol=1e-12, atol=1e-14)
+    again = teacher.sample(50, np.random.default_rng(7))
+    assert np.array_equal(x, again[0])
+    n, noisy = 40_000, Teacher(TILTED, a, sigma, noise=0.3)
+    x, y = noisy.sample(n, rng)
+    rest = y - noisy.target(x)
+    assert abs(rest.mean()) < 4 * 0.3 / np.sqrt(n)
+    assert rest.std() == pytest.approx(0.3, abs=4 * 0.3 / np.sqrt(2 * n))
+    assert np.all(abs(x.mean(0)) < 4.5 / np.sqrt(n))
+    assert np.all(abs(np.cov(x.T) - np.eye(3)) < 4.5 * np.sqrt(2 / n))
+
+
+def test_teachers_default_and_keep_their_own_arrays():
+    W, a = TILTED.copy(), np.ones(3)
+    teacher = Teacher(W, a)
+    assert (teacher.activation.name, teacher.noise) == ("abs", 0.0)
+    W[:], a[:] = 0, 0
+    assert np.array_equal(teacher.W, TILTED)
+    assert np.array_equal(teacher.a, np.ones(3))
+    with pytest.raises(AttributeError):
+        teacher.a = a
+
+
+def test_random_teachers_have_room_between_their_lines():
+    """Over many draws: any angle that is allowed comes up, none that is not."""
+    rng, least = np.random.default_rng(12), []
+    for _ in range(200):
+        teacher = Teacher.random(3, [1.0, -1.0], rng, min_angle=40.0)
+        assert teacher.W.shape == (2, 3)
+        np.testing.assert_allclose(np.linalg.norm(teacher.W, axis=1), 1, rtol=1e-12)
+        least.append(np.degrees(np.arccos(abs(teacher.W[0] @ teacher.W[1]))))
+    assert min(least) >= 40
+    # lines at 40 degrees and more: the cosine is uniform up to cos 40 = 0.77
+    assert min(least) < 42
+    assert max(least) > 88
+    default = [Teacher.random(3, [1.0, -1.0], rng) for _ in range(200)]
+    least = [np.degrees(np.arccos(abs(t.W[0] @ t.W[1]))) for t in default]
+    assert 45 <= min(least) < 47
+    free = [Teacher.random(2, [1.0, -1.0], rng, min_angle=0).W for _ in range(100)]
+    assert min(np.degrees(np.arccos(abs(W[0] @ W[1]))) for W in free) < 5
+    cosines = np.array([W[0] @ W[1] for W in free])
+    assert cosines.min() < -0.9
+    assert cosines.max() > 0.9
+
+
+def test_random_teachers_take_their_other_arguments():
+    teacher = Teacher.random(5, [2.0, -1.0, 0.5], np.random.default_rng(0), activation="relu")
+    again = Teacher.random(5, [2.0, -1.0, 0.5], np.random.default_rng(0), noise=0.7)
+    assert np.array_equal(teacher.W, again.W)
+    assert teacher.a.tolist() == [2.0, -1.0, 0.5]
+    assert (teacher.activation.name, teacher.noise) == ("relu", 0.0)
+    assert (again.activation.name, again.noise) == ("abs", 0.7)
+    assert Teacher.random(1, [1.0], np.random.default_rng(0)).W.tolist() in ([[1.0]], [[-1.0]])
+    cosines = teacher.W @ teacher.W.T - np.eye(3)
+    assert abs(cosines).max() <= np.cos(np.radians(45)) + 1e-12
+
+
+def test_directions_may_be_opposite_or_near_where_they_tell_apart():
+    opposite = np.array([[0.6, 0.8], [-0.6, -0.8]])
+    assert Teacher(opposite, [1.0, 1.0], "relu").d == 2
+    assert Teacher(opposite, [1.0, 1.0], "tanh").d == 2
+    for name in ("abs", "he2"):
+        with pytest.raises(ValueError, match="W: rows 0 and 1 are duplicates; directions must"):
+            Teacher(opposite, [1.0, 1.0], name)
+    near = np.array([[1.0, 0.0], [np.cos(1e-5), np.sin(1e-5)]])  # a cosine of 1 - 5e-11
+    assert Teacher(near, [1.0, 1.0]).d == 2
+    near = np.array([[1.0, 0.0], [np.cos(1e-7), np.sin(1e-7)]])
+    with pytest.raises(ValueError, match="W: rows 0 and 1 are duplicates"):
+        Teacher(near, [1.0, 1.0])
+    assert Teacher(np.eye(2) * (1 + 1e-9), [1.0, 1.0]).d == 2  # a rounding of the norm
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (
+            lambda: Teacher([1.0, 0.0], [1.0]),
+            ValueError,
+            r"W has shape \(2,\); it must be \(k, d\)",
+        ),
+        (lambda: Teacher(np.ones((0, 2)), []), ValueError, r"W has shape \(0, 2\); it must be"),
+        (lambda: Teacher(np.ones((2, 0)), [1, 1]), ValueError, r"W has shape \(2, 0\); it must be"),
+        (lambda: Teacher([[np.nan, 1.0]], [1.0]), ValueError, "W must be finite"),
+        (lambda: Teacher([["x"]], [1.0]), TypeError, "W must hold real numbers"),
+        (lambda: Teacher(np.eye(2), [1.0, np.inf]), ValueError, "a must be finite"),
+        (
+            lambda: Teacher(np.eye(2), [1.0]),
+            ValueError,
+            "a=.* must be 2 numbers, none of them zero",
+        ),
+        (lambda: Teacher(np.eye(1), 1.0), ValueError, "a=1.0 must be 1 numbers, none of them zero"),
+        (lambda: Teacher(np.eye(2), [[1.0, 1.0]]), ValueError, "a=.* must be 2 numbers"),
+        (
+            lambda: Teacher(np.eye(2), [1.0, 0.0]),
+            ValueError,
+            "a=.* must be 2 numbers, none of them",
+        ),
+        (
+            lambda: Teacher([[1.0, 0.0], [0.0, 2.5]], [1.0, 1.0]),
+            ValueError,
+            "W: row 1 has norm 2.5; rows must be unit",
+        ),
+        (
+            lambda: Teacher([[1.0, 1e-3]], [1.0]),
+            ValueError,
+            "W: row 0 has norm 1; rows must be unit",
+        ),
+        (lambda: Teacher([[0.999, 0.0]], [1.0]), ValueError, "W: row 0 has norm 0.999; rows must"),
+        (
+            lambda: Teacher(np.eye(3)[[0, 1, 2, 1]], np.ones(4)),
+            ValueError,
+            "W: rows 1 and 3 are duplicates; directions must differ",
+        ),
+        (
+            lambda: Teacher(np.eye(3)[[2, 0, 0]], np.ones(3), "relu"),
+            ValueError,
+            "W: rows 1 and 2 are duplicates; directions must differ",
+        ),
+        (lambda: Teacher(np.eye(2), [1, 1], "ab"), ValueError, "activation='ab' is unknown"),
+        (lambda: Teacher(np.eye(2), [1, 1], abs), TypeError, "activation=.* must be a name or an"),
+        (
+            lambda: Teacher(np.eye(2), [1, 1], noise=-1),
+            ValueError,
+            "noise=-1 must be finite and >=",
+        ),
+        (lambda: Teacher(np.eye(2), [1, 1], noise="1"), TypeError, "noise='1' must be a real numb"),
+        (lambda: random_teacher(d=0), ValueError, "d=0 must be a positive integer"),
+        (lambda: random_teacher(d=2.0), TypeError, "d=2.0 must be a positive integer"),
+        (lambda: random_teacher(a=[1.0, 0.0]), ValueError, "a=.* must be 2 numbers, none of them"),
+        (
+            lambda: random_teacher(min_angle=-1.0),
+            ValueError,
+            "min_angle=-1.0 must be finite and >=",
+        ),
+        (lambda: random_teacher(rng=3), TypeError, "rng=3 must be a numpy.random.Generator"),
+        (
+            lambda: random_teacher(d=2, a=np.ones(5)),
+            ValueError,
+            "min_angle=45.0 is too wide for 5 random directions in d=2",
+        ),
+        (
+            lambda: random_teacher(d=1),
+            ValueError,
+            "min_angle=45.0 is too wide for 2 random directions in d=1",
+        ),
+        (lambda: random_teacher(activation="ab"), ValueError, "activation='ab' is unknown"),
+        (lambda: random_teacher(noise=-1), ValueError, "noise=-1 must be finite and >= 0"),
+    ],
+)
+def test_bad_teachers(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def random_teacher(d=3, a=(1.0, -1.0), rng=None, **keywords):
+    return Teacher.random(d, a, np.random.default_rng(0) if rng is None else rng, **keywords)
+
+
+def test_a_teacher_samples_as_other_data(rng):
+    teacher = Teacher(TILTED, np.ones(3))
+    with pytest.raises(ValueError, match="n=0 must be a positive integer"):
+        teacher.sample(0, rng)
+    with pytest.raises(TypeError, match="rng=3 must be a numpy.random.Generator"):
+        teacher.sample(4, 3)

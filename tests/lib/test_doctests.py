@@ -48,6 +48,7 @@ def test_nothing_imports_upwards():
         "theory.directions",
         "theory.gradient_features",
         "theory.teacher_student",
+        "theory.repopulation",
         "tickets",
         "estimators",
         "sweep",

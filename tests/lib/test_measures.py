@@ -307,3 +307,99 @@ def test_bad_gradient_features(call, error, words):
 def test_alignment_takes_labels_that_require_a_gradient():
     got = measures.kernel_alignment(torch.eye(2), torch.ones(2, requires_grad=True))
     assert got == pytest.approx(0.5**0.5)
+
+
+# --- mass at directions
+
+
+def plain_mass(W, a, directions, signs, degrees):
+    """Neuron by neuron, by angles: on lines, so at most 90 degrees."""
+    near = total = 0.0
+    for w, ai in zip(W, a, strict=True):
+        mass = abs(ai) * np.linalg.norm(w)
+        total += mass
+        if not mass:
+            continue
+        angles = [np.degrees(subspace_angles(w[:, None], u[:, None])[0]) for u in directions]
+        j = int(np.argmin(angles))
+        if angles[j] <= degrees and np.sign(ai) == signs[j]:
+            near += mass
+    return near / total
+
+
+@pytest.mark.parametrize("degrees", [0.5, 5.0, 20.0, 60.0, 90.0])
+def test_recovered_mass_is_counted_neuron_by_neuron(degrees, rng):
+    directions = rng.standard_normal((3, 4)) * [[0.1], [1.0], [30.0]]
+    signs = [1.0, -1.0, 1.0]
+    pick = rng.integers(0, 3, 80)
+    W = directions[pick] * rng.choice([-1.0, 1.0], (80, 1)) * rng.uniform(0.1, 3, (80, 1))
+    length = np.linalg.norm(W, axis=1, keepdims=True)
+    W += rng.standard_normal((80, 4)) * length * np.geomspace(1e-3, 1, 80)[:, None]
+    a = rng.standard_normal(80)
+    W[0], a[1] = 0, 0
+    want = plain_mass(W, a, directions, signs, degrees)
+    assert 0 < want < 1
+    got = measures.recovered_mass(W, a, directions, signs, degrees)
+    assert isinstance(got, float)
+    assert got == pytest.approx(want, rel=1e-12)
+    tensors = (torch.tensor(v, requires_grad=True) for v in (W, a, directions))
+    assert measures.recovered_mass(*tensors, signs, degrees) == pytest.approx(want, rel=1e-12)
+    swapped = measures.recovered_mass(W, -a, directions, -np.array(signs), degrees)
+    assert swapped == pytest.approx(want, rel=1e-12)
+    scaled = measures.recovered_mass(-3 * W, 0.1 * a, -directions, signs, degrees)
+    assert scaled == pytest.approx(want, rel=1e-12)
+
+
+def test_recovered_mass_near_one_line_and_at_its_edge():
+    """The nearest line decides the sign; 5 degrees without a word."""
+    turn = np.radians([0.0, 4.999, 5.001, 30.0, 90.0])
+    W, u = np.column_stack([np.cos(turn), np.sin(turn)]), [[2.0, 0.0]]
+    a = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
+    assert measures.recovered_mass(W, a, u, [1.0]) == pytest.approx(3 / 31)
+    assert measures.recovered_mass(W, a, u, [1.0], 5.0) == pytest.approx(3 / 31)
+    assert measures.recovered_mass(W, a, u, [1.0], degrees=31) == pytest.approx(15 / 31)
+    assert measures.recovered_mass(W, a, u, [1.0], degrees=90) == pytest.approx(1)
+    assert measures.recovered_mass(W, a, u, [-1.0], degrees=90) == 0
+    # of two lines at hand, the nearer: neurons at 0 and 5 go to the first, 30 and 90 to the other
+    both = [[1.0, 0.0], [0.0, 1.0]]
+    assert measures.recovered_mass(W, a, both, [1.0, -1.0], degrees=70) == pytest.approx(15 / 31)
+    assert measures.recovered_mass(W, a, both, [-1.0, 1.0], degrees=70) == pytest.approx(16 / 31)
+    assert measures.recovered_mass(W, -a, both, [1.0, -1.0], degrees=70) == pytest.approx(16 / 31)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"W": [1.0, 0.0]}, ValueError, r"W has shape \(2,\); it must have 2 axes"),
+        ({"W": [[np.nan, 0.0]] * 2}, ValueError, "W holds non-finite values"),
+        ({"a": [1.0]}, ValueError, r"a has shape \(1,\); W has 2 rows"),
+        ({"a": [0.0, 0.0]}, ValueError, "a is the zero vector"),
+        ({"a": [np.inf, 0.0]}, ValueError, "a holds non-finite values"),
+        ({"W": [[0.0, 0.0], [1.0, 0.0]], "a": [1.0, 0.0]}, ValueError, "W and a have no mass"),
+        ({"directions": [1.0, 0.0]}, ValueError, r"directions has shape \(2,\); it must have 2"),
+        ({"directions": [[1.0, 0.0, 0.0]]}, ValueError, "direction has 3 entries; W has 2 columns"),
+        ({"directions": [[0.0, 0.0]]}, ValueError, "direction is the zero vector"),
+        ({"directions": np.eye(2)}, ValueError, "signs=.* must be 2 numbers, each -1 or 1"),
+        ({"signs": [0.5]}, ValueError, "signs=.* must be 1 numbers, each -1 or 1"),
+        ({"signs": [1.0, 1.0]}, ValueError, "signs=.* must be 1 numbers, each -1 or 1"),
+        ({"degrees": -1.0}, ValueError, "degrees=-1.0 must be finite and >= 0"),
+        ({"degrees": "5"}, TypeError, "degrees='5' must be a real number"),
+    ],
+)
+def test_bad_masses(change, error, words):
+    arguments = {"W": np.eye(2), "a": [1.0, 3.0], "directions": [[1.0, 0.0]], "signs": [1.0]}
+    with pytest.raises(error, match=words):
+        measures.recovered_mass(**(arguments | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"degrees": 330.0}, "degrees=330.0"),
+        ({"directions": np.ones((0, 2)), "signs": []}, "direc"),
+    ],
+)
+def test_bad_masses_that_are_not_checked(change, words):
+    arguments = {"W": np.eye(2), "a": [1.0, 3.0], "directions": [[1.0, 0.0]], "signs": [1.0]}
+    with pytest.raises(ValueError, match=f"^{words}"):
+        measures.recovered_mass(**(arguments | change))

@@ -588,6 +588,7 @@ LOSSES = {
     "logistic": functional.soft_margin_loss,
     "hinge": lambda f, y: torch.relu(1 - y * f).mean(),
     "squared": functional.mse_loss,
+    "centred": lambda f, y: (y - f).var(correction=0),
 }
 
 
@@ -633,7 +634,7 @@ def plain_descent(net, x, y, *, rates, steps, loss, rng=None, batch=None, mask=N
 def test_descent_is_torchs(loss, activation, batch, pruned):
     """Three networks at once, 10 samples: batches of 4 leave out 2 an epoch, of 99 are all."""
     nets, masks = some_networks(3, activation=activation), some_masks(3) if pruned else None
-    x, y = some_labels(3, 10) if loss == "squared" else some_signs(3, 10)
+    x, y = some_labels(3, 10) if loss in ("squared", "centred") else some_signs(3, 10)
     for rates in ({"W": 0.1, "b": 0.06, "a": 0.04}, {"a": 0.1}, {"b": 0.1, "W": 0.05}):
         common = {"rates": rates, "steps": 17, "loss": loss, "batch": batch}
         before = [state(net) for net in nets]
@@ -776,6 +777,12 @@ def test_masks_are_one_or_several():
         ({"y": np.full((2, 9), 0.5)}, ValueError, "y holds 0.5; labels must be -1 or 1"),
         ({"y": np.full((2, 9), 2), "loss": "hinge"}, ValueError, "y holds 2; labels must be"),
         ({"loss": "log"}, ValueError, "loss='log' is unknown; allowed: 'logistic', 'hinge', 'squ"),
+        ({"decay": -0.1}, ValueError, "decay must be finite and >= 0, got -0.1"),
+        ({"decay": [0.0, 0.1, np.nan]}, ValueError, "decay must be finite and >= 0, got nan"),
+        ({"decay": "0"}, TypeError, "decay must hold real numbers"),
+        ({"decay": [0.0, 0.1]}, ValueError, r"decay has shape \(2,\); it must be a number or \(3,"),
+        ({"decay": np.zeros((3, 1))}, ValueError, r"decay has shape \(3, 1\); it must be a number"),
+        ({"decay": [0.0, 1.5, 0.1]}, ValueError, "decay=1.5 must be at most 1: a share of the we"),
         ({"rates": {}}, ValueError, "rates must name at least one of 'W', 'b', 'a'"),
         ({"rates": {"w": 1.0}}, ValueError, "rates='w' is unknown; allowed: 'W', 'b', 'a'"),
         ({"rates": {"a": 0.0}}, ValueError, r"rates\['a'\]=0.0 must be finite and > 0"),
@@ -842,3 +849,102 @@ def test_networks_in_groups_give_what_they_give_at_once(monkeypatch):
         out.append([torch.cat([net.W.ravel(), net.b, net.a]).detach() for net in networks])
     for one, other in zip(*out, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-14)
+
+
+# --- weight decay, and a free constant
+
+
+def decayed(nets, x, y, **keywords):
+    """The weights after three steps."""
+    rates = {"W": 0.2, "b": 0.1, "a": 0.05}
+    list(descend(nets, x, y, steps=3, **({"rates": rates} | keywords)))
+    return [state(net) for net in nets]
+
+
+def test_decay_is_torchs():
+    """torch takes rate times weight decay: of each layer its own; the bias has none."""
+    (net, *_), (x, y), share = some_networks(1), some_signs(1, 12), 0.3
+    twin, rates = net.with_readout(net.a.detach()), {"W": 0.2, "b": 0.1, "a": 0.05}
+    optimiser = torch.optim.SGD(
+        [
+            {
+                "params": [getattr(twin, name)],
+                "lr": rate,
+                "weight_decay": 0.0 if name == "b" else share / rate,
+            }
+            for name, rate in rates.items()
+        ]
+    )
+    for _ in range(3):
+        optimiser.zero_grad()
+        LOSSES["logistic"](twin(x[0]), torch.as_tensor(y[0])).backward()
+        optimiser.step()
+    (got,) = decayed([net], x, y, decay=share)
+    for name, value in state(twin).items():
+        torch.testing.assert_close(got[name], value, rtol=1e-11, atol=1e-13)
+
+
+def test_decay_of_every_step():
+    """A number is a row of it; each step has its own, steps without it too; 0 is the default."""
+    x, y = some_signs(2, 12)
+    kinds = {"none": {}, "zero": {"decay": 0}, "zeros": {"decay": np.zeros(3)}}
+    ends = {kind: decayed(some_networks(2), x, y, **decay) for kind, decay in kinds.items()}
+    one, row = (decayed(some_networks(2), x, y, decay=v) for v in (0.25, [0.25, 0.25, 0.25]))
+    for i in range(2):
+        for name in "Wba":
+            assert torch.equal(one[i][name], row[i][name])
+            assert torch.equal(ends["none"][i][name], ends["zero"][i][name])
+            assert torch.equal(ends["none"][i][name], ends["zeros"][i][name])
+    shares, nets = [0.0, 0.5, 0.125], some_networks(2)
+    rates = {"W": 0.2, "b": 0.1, "a": 0.05}
+    for share in shares:
+        before = [state(net) for net in nets]
+        plain = [net.with_readout(net.a.detach()) for net in nets]
+        list(descend(plain, x, y, rates=rates, steps=1))
+        list(descend(nets, x, y, rates=rates, steps=1, decay=share))
+        for net, other, old in zip(nets, plain, before, strict=True):
+            for name, value in state(net).items():
+                lost = 0.0 if name == "b" else share * old[name]  # the gradient is at the old ones
+                torch.testing.assert_close(value, state(other)[name] - lost)
+    for got, want in zip(decayed(some_networks(2), x, y, decay=shares), nets, strict=True):
+        for name, value in state(want).items():
+            torch.testing.assert_close(got[name], value, rtol=1e-12, atol=1e-14)
+
+
+def test_decay_takes_both_layers_even_where_one_is_trained():
+    """And all of them at a share of one; the bias stays; masks and minibatches are no matter."""
+    x, y = some_signs(2, 12)
+    for rates, fixed in (({"a": 1e-9}, "W"), ({"W": 1e-9}, "a"), ({"b": 1e-9}, "W")):
+        nets = some_networks(2)
+        before = [state(net) for net in nets]
+        after = decayed(nets, x, y, rates=rates, decay=0.2, batch=5, rngs=seeds(2))
+        for old, new in zip(before, after, strict=True):
+            torch.testing.assert_close(new[fixed], 0.8**3 * old[fixed], rtol=1e-12, atol=0)
+            torch.testing.assert_close(new["b"], old["b"], rtol=0, atol=1e-7)
+    masks = some_masks(2)
+    for new, mask in zip(
+        decayed(some_networks(2), x, y, decay=0.2, masks=masks), masks, strict=True
+    ):
+        assert np.array_equal(new["W"].numpy() != 0, mask)
+    for new in decayed(some_networks(2), x, y, rates={"b": 0.1}, decay=1):
+        assert not new["W"].any()
+        assert not new["a"].any()
+
+
+def test_the_centred_loss_has_a_free_constant(rng):
+    """Its step is the squared loss's at y - mean(y - f), and an offset of y changes nothing."""
+    nets, (x, y) = some_networks(2), some_labels(2, 12)
+    with torch.no_grad():
+        shift = [float((torch.as_tensor(y[i]) - nets[i](x[i])).mean()) for i in range(2)]
+    assert min(abs(one) for one in shift) > 0.01
+    rates = {"W": 0.2, "b": 0.1, "a": 0.05}
+    moved = y - np.array(shift)[:, None]
+    ends = []
+    for loss, labels in (("centred", y), ("squared", moved), ("centred", y + 7.0)):
+        some = some_networks(2)
+        list(descend(some, x, labels, rates=rates, steps=1, loss=loss))
+        ends.append([state(net) for net in some])
+    for i in range(2):
+        for name in "Wba":
+            torch.testing.assert_close(ends[0][i][name], ends[1][i][name], rtol=1e-11, atol=1e-13)
+            torch.testing.assert_close(ends[0][i][name], ends[2][i][name], rtol=1e-11, atol=1e-12)

@@ -1,7 +1,7 @@
 """Teacher and student on Gaussian inputs: exact loss, gradient descent, and what it ends at.
 
 Student f(x) = sum_i a_i sigma(w_i . x), without a factor 1/sqrt(m): `a` is a network's readout over
-sqrt(m). The loss is E[(f - f*)^2] / 2, the decay of both layers (decay / 2) (|W|^2 + |a|^2). The
+sqrt(m). The loss is E[(f - f*)^2] / 2, the decay of both layers ``decay (|W|^2 + |a|^2) / 2``. The
 setting of Zhou & Ge 2024, 'How Does Gradient Descent Learn Features'; the chapter *Recovering the
 teacher* derives the formulas.
 """
@@ -176,7 +176,7 @@ def population_loss(teacher, W, a, *, affine=True):
 
 
 def readout(teacher, W, ridge, *, affine=True):
-    """The best readout over a fixed first layer: least exact loss + ridge |a|^2 / 2.
+    """The best readout over a fixed first layer: least ``exact loss + ridge |a|^2 / 2``.
 
     Parameters
     ----------
@@ -205,6 +205,8 @@ def readout(teacher, W, ridge, *, affine=True):
     """
     constants = _constants(teacher, affine)
     W, silent = _student(teacher, W, np.zeros(np.shape(W)[:-1]))
+    if W.ndim != 2:
+        raise ValueError(f"W has shape {W.shape}; it must be (m, {teacher.d})")
     ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
     U, length = _units(W)
     gram = _kernel(U, U, *constants) * np.multiply.outer(length, length)
@@ -353,7 +355,7 @@ class Recovery:
     ----------
     teacher : Teacher
     shift : ndarray, shape (k, d)
-        c: the neuron that stands for the j-th of the teacher is |a_j| w_j - decay c_j, in mass
+        c: the neuron that stands for the j-th of the teacher is ``|a_j| w_j - decay c_j``, in mass
         times direction.
     affine : bool
         See `correlation`.
@@ -373,7 +375,7 @@ class Recovery:
         return np.square(decay) * self.constant / 2
 
     def mass(self, decay):
-        """sum_i |a_i| |w_i|: the teacher's less decay C, for an array of decays."""
+        """``sum_i |a_i| |w_i|``: the teacher's less decay C, for an array of decays."""
         return abs(self.teacher.a).sum() - np.asarray(decay) * self.constant
 
     def angles(self, decay):
@@ -386,6 +388,8 @@ class Recovery:
     def certificate(self, v):
         """The dual certificate for vanishing decay, and its gradient, at unit rows `v` (p, d)."""
         v = _checks.real_array("v", v)
+        if v.ndim != 2 or v.shape[1] != self.teacher.d:
+            raise ValueError(f"v has shape {v.shape}; it must be (p, {self.teacher.d})")
         c, s, e = _constants(self.teacher, self.affine)
         W, signed = self.teacher.W, np.sign(self.teacher.a)[:, None] * self.shift
         cosine = np.clip(v @ W.T, -1, 1)  # row by row what `_mixed` does to `signed`
@@ -414,7 +418,8 @@ def recovery(teacher, *, affine=True):
     Raises
     ------
     TypeError, ValueError
-        If `teacher` is no teacher, or has another activation.
+        If `teacher` is no teacher, has another activation, or two ReLU neurons that differ by an
+        affine part only.
 
     Notes
     -----
@@ -431,6 +436,8 @@ def recovery(teacher, *, affine=True):
     constants = _constants(teacher, affine)
     W, sign = teacher.W, np.sign(teacher.a)
     k, d = W.shape
+    if affine and (W @ W.T).min() < 1e-12 - 1:  # of a ReLU: they differ by a linear part
+        raise ValueError("teacher has opposite rows; without affine parts they are duplicates")
     curvature = _mixed(W, W, constants) * np.multiply.outer(sign, sign)[..., None, None]
     curvature = curvature.swapaxes(1, 2).reshape(k * d, k * d)
     shift = np.linalg.solve(curvature, W.ravel()).reshape(k, d)
@@ -453,7 +460,7 @@ def optimum(teacher, decay, *, affine=True):
     -------
     W : ndarray, shape (k, d)
     a : ndarray, shape (k,)
-        Balanced: |a_j| = |w_j|.
+        Balanced: ``|a_j| = |w_j|``.
 
     Raises
     ------
@@ -470,7 +477,7 @@ def optimum(teacher, decay, *, affine=True):
     -----
     It minimises the regularised loss over all students, of any width, if the absolute value of
     `correlation` / `decay` exceeds one nowhere on the sphere. Weight decay on both layers is
-    decay times the sum of |a_i| |w_i| at balance.
+    decay times the sum of ``|a_i| |w_i|`` at balance.
 
     Examples
     --------
@@ -488,15 +495,18 @@ def optimum(teacher, decay, *, affine=True):
         U, _, B, q = _signed(W, teacher.a, v, sign)
         return (sign[:, None] * _bracket(U, B, q, *constants)[1] + decay * U).ravel()
 
-    levels = decay * np.arange(1, 9) / 8  # follow the solution from small decays up
-    shift = recovery(teacher, affine=affine).shift @ basis.T
-    flat = (abs(teacher.a)[:, None] * W - levels[0] * shift).ravel()
+    limit = recovery(teacher, affine=affine)
+    first = min(decay, 0.05 * abs(teacher.a).min() / limit.constant)
+    flat = (abs(teacher.a)[:, None] * W - first * limit.shift @ basis.T).ravel()
+    levels = np.geomspace(first, decay, 1 + math.ceil(3 * math.log(decay / first)))
+    levels[-1] = decay  # followed from where the first-order solution is good
     for now in levels:
         flat = optimize.root(force, flat, (now,), tol=1e-13).x
-    rest, v = abs(force(flat, decay)).max(), flat.reshape(W.shape)
-    length = np.linalg.norm(v, axis=1)
-    if (bad := np.flatnonzero((v * W).sum(1) < 0.1 * length)).size or length.min() < 1e-6:
-        raise ValueError(f"decay={decay} is too large: neuron {bad[0] if bad.size else 0} vanishes")
+        rest, v = abs(force(flat, now)).max(), flat.reshape(W.shape)
+        length = np.linalg.norm(v, axis=1)
+        turned = ((v * W).sum(1) < 0.1 * length).any()
+        if turned or length.min() < 1e-6 or rest > 1e-3 * now:
+            raise ValueError(f"decay={decay} is too large: a neuron of the teacher's vanishes")
     if rest > 1e-9:
         warnings.warn(
             f"the stationary student is found up to a force of {rest:.0e} only; take a smaller "
