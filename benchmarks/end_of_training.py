@@ -8,13 +8,12 @@ one sample). Then noisy descent in one stack against one network at a time. One 
 
 import math
 import os
-import time
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from one_step import REPEATS
+from one_step import seconds
 
 from twolayer.data import Teacher, sphere
 from twolayer.network import TwoLayer
@@ -25,14 +24,9 @@ from twolayer.training import langevin
 D, WIDTH, STEPS, ETA = 20, 100, 20, 0.5
 
 
-def best(function):
-    """Least wall-clock time of several calls, in seconds."""
-    times = []
-    for _ in range(REPEATS):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+def whole(run, *arguments, **options):
+    """Seconds that a generator takes to its end."""
+    return seconds(lambda: list(run(*arguments, **options)))
 
 
 def exact(teacher, W, a):
@@ -62,7 +56,7 @@ def batch_for(teacher, W, a, accuracy, rng):
     residual = abs(z) @ a - y
     residual -= residual.mean()
     push = residual[:, None] * np.sign(z) * a  # of one sample in row i: push_i x
-    second = (push**2).mean(0) @ np.ones(WIDTH) * D  # E |x|^2 = d, to leading order
+    second = (push**2).mean(0).sum() * D  # E |x|^2 = d, to leading order
     mean = population_gradient(teacher, W, a)[0]
     return math.ceil((second - (mean**2).sum()) / (mean**2).sum() / accuracy**2)
 
@@ -76,8 +70,8 @@ def main():
         gap = abs(exact(teacher, W, a)[1][0] - autograd(teacher, W, a)[0]).max()
         if not gap < 1e-6:
             raise AssertionError(f"exact and autograd differ by {gap:.1e}")
-        slow = best(lambda: autograd(teacher, W, a))
-    fast = best(lambda: exact(teacher, W, a))
+        slow = seconds(autograd, teacher, W, a)
+    fast = seconds(exact, teacher, W, a)
     print(f"exact loss, m = {WIDTH}, d = {D}: {1e3 * fast / STEPS:.2f} ms a step")
     print(f"  autograd on the same loss   {slow / fast:7.1f} times as long")
     for accuracy in (0.1, 0.03, 0.01):
@@ -86,20 +80,16 @@ def main():
         net = TwoLayer(W, a * math.sqrt(WIDTH), "abs")
         rates = {"W": ETA / 2, "a": ETA / 2 * WIDTH}
         options = {"rates": rates, "steps": 2, "loss": "centred"}
-        sampled = best(lambda: list(descend_on_samples([net], x[None], y[None], **options)))  # noqa: B023
+        sampled = whole(descend_on_samples, [net], x[None], y[None], **options)
         ratio = sampled / 2 * STEPS / fast * n / len(x)
         print(f"  samples for {accuracy:4.0%}: n = {n:8}  {ratio:7.1f} times as long")
     x = sphere((40, 2), rng)
-    options = {"steps": 20, "dt": 1.0, "l2": 0.02, "temperature": 0.01}
+    options = {"steps": 20, "dt": 1.0, "l2": 0.02, "temperature": 0.01, "rng": rng}
     for m in (50, 500, 5000):
         start = sphere((8, m, 2), rng), np.zeros((8, m))
-        together = best(lambda: list(langevin(*start, x, x[:, 0], rng=rng, **options)))  # noqa: B023
-        alone = best(
-            lambda: [
-                list(langevin(W, u, x, x[:, 0], rng=rng, **options))
-                for W, u in zip(*start, strict=True)  # noqa: B023
-            ]
-        )
+        together = whole(langevin, *start, x, x[:, 0], **options)
+        pairs = zip(*start, strict=True)
+        alone = sum(whole(langevin, W, u, x, x[:, 0], **options) for W, u in pairs)
         print(f"noisy descent, 8 networks of m = {m:4}: one by one {alone / together:.1f} times")
 
 

@@ -69,6 +69,12 @@ def sphere(shape, rng):
     Returns
     -------
     ndarray
+        Of this shape, in float64.
+
+    Raises
+    ------
+    TypeError
+        If `rng` is no generator.
 
     Examples
     --------
@@ -244,13 +250,12 @@ class Teacher:
     def random(cls, d, a, rng, *, activation="abs", min_angle=45.0, noise=0.0):
         """Random directions, any two lines at an angle of at least `min_angle` degrees.
 
-        Raises ValueError where 1000 draws of all directions give none that is wide enough.
+        Raises ValueError if an argument is out of range, or no one of 1000 draws is wide enough.
         """
         d, k = _checks.positive_int("d", d), len(np.atleast_1d(a))
         most = math.cos(math.radians(_checks.real("min_angle", min_angle, minimum=0)))
         for _ in range(1000):
-            W = _checks.generator(rng).standard_normal((k, d))
-            W /= np.linalg.norm(W, axis=1, keepdims=True)
+            W = sphere((k, d), rng)
             if abs(np.triu(W @ W.T, 1)).max() <= most:
                 return cls(W, a, activation, noise)
         raise ValueError(f"min_angle={min_angle} is too wide for {k} random directions in d={d}")

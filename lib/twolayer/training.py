@@ -427,7 +427,7 @@ def descend(
     rates,
     steps,
     loss="logistic",
-    decay=0.0,
+    shrink=0.0,
     rngs=None,
     batch=None,
     masks=None,
@@ -452,7 +452,7 @@ def descend(
         log(1 + exp(-y f)), max(0, 1 - y f) or (y - f)^2; their mean is descended. With
         ``"centred"`` it is the variance of y - f: the squared loss with a free constant, always
         the best one of the samples seen.
-    decay : float or array_like, shape (steps,)
+    shrink : float or array_like, shape (steps,)
         Share of W and a taken away in every step, in [0, 1]: a step size times a weight decay.
     rngs : sequence of numpy.random.Generator, optional
         One for each network; it draws the minibatches, without replacement within an epoch.
@@ -474,7 +474,7 @@ def descend(
     ------
     ValueError
         If shapes do not fit, an entry is not finite, a label is not -1 or 1, a mask keeps nothing,
-        a rate is unknown or not positive, `decay` has another length or leaves [0, 1], or outputs
+        a rate is unknown or not positive, `shrink` has another length or leaves [0, 1], or outputs
         or weights leave the finite numbers.
 
     Notes
@@ -498,24 +498,24 @@ def descend(
     steps = _checks.positive_int("steps", steps)
     every = steps if every is None else _checks.positive_int("every", every)
     _checked_rates(rates)
-    decay = _shares(decay, steps)
+    shrink = _shares(shrink, steps)
     k, n, _ = x.shape
     if batch is not None:
         batch = min(_checks.positive_int("batch", batch), n)
         rngs = _checks.generators("rngs", rngs or (), k)
     if masks is not None:
         masks = _checks.masks("masks", masks, stack["W"].shape, x.device)
-    return _descend(networks, stack, x, y, rates, steps, loss, decay, rngs, batch, masks, every)
+    return _descend(networks, stack, x, y, rates, steps, loss, shrink, rngs, batch, masks, every)
 
 
-def _shares(decay, steps):
-    """`decay` of every step, or an error unless it has one number a step, each in [0, 1]."""
-    decay = _checks.real_array("decay", decay, minimum=0)
-    if decay.shape not in ((), (steps,)):
-        raise ValueError(f"decay has shape {decay.shape}; it must be a number or ({steps},)")
-    if (decay > 1).any():
-        raise ValueError(f"decay={decay.max():g} must be at most 1: a share of the weights")
-    return np.broadcast_to(decay, steps)
+def _shares(shrink, steps):
+    """`shrink` of every step, or an error unless it has one number a step, each in [0, 1]."""
+    shrink = _checks.real_array("shrink", shrink, minimum=0)
+    if shrink.shape not in ((), (steps,)):
+        raise ValueError(f"shrink has shape {shrink.shape}; it must be a number or ({steps},)")
+    if (shrink > 1).any():
+        raise ValueError(f"shrink={shrink.max():g} must be at most 1: a share of the weights")
+    return np.broadcast_to(shrink, steps)
 
 
 def mean_field_rates(eta, m):
@@ -563,7 +563,7 @@ def _minibatches(x, y, rngs, batch):
 
 
 @torch.no_grad()
-def _descend(networks, stack, x, y, rates, steps, loss, decay, rngs, batch, masks, every):
+def _descend(networks, stack, x, y, rates, steps, loss, shrink, rngs, batch, masks, every):
     """The loop of `descend`, whose arguments are checked."""
     activation, keep = networks[0].activation, {}
     if masks is not None:
@@ -574,9 +574,9 @@ def _descend(networks, stack, x, y, rates, steps, loss, decay, rngs, batch, mask
         moves, f = _stack.negative_gradient(activation, stack, *seen, loss)
         if not torch.isfinite(f).all():
             raise ValueError(f"outputs are not finite at step {step}; rates={rates} are too large")
-        if decay[step]:
-            stack["W"].mul_(1 - decay[step])
-            stack["a"].mul_(1 - decay[step])
+        if shrink[step]:
+            stack["W"].mul_(1 - shrink[step])
+            stack["a"].mul_(1 - shrink[step])
         for name, rate in rates.items():
             moved = moves[name] * keep[name] if keep else moves[name]
             stack[name].add_(moved, alpha=rate)
@@ -711,13 +711,13 @@ def langevin(
     step : int
         Steps done; the time is step * dt.
     W, u : tensor
-        Copies, in the dtype of the given `W`.
+        Copies, in the dtype and on the device of the given `W`.
 
     Raises
     ------
     TypeError, ValueError
         If shapes do not fit, an entry is not finite, a row of W is not of unit length, a number is
-        not in its range, a label is no class, or the readout leaves the finite numbers.
+        not in its range, a label is no class, or weights leave the finite numbers.
 
     Notes
     -----
@@ -737,8 +737,8 @@ def langevin(
     (400, True)
     """
     W = _checks.tensor("W", W, 3 if np.ndim(W) == 3 else 2)
-    u = _checks.tensor("u", u, max(np.ndim(u), W.ndim - 1), dtype=W.dtype)
-    x = _checks.tensor("x", x, 2, dtype=W.dtype)
+    u = _checks.tensor("u", u, max(np.ndim(u), W.ndim - 1), dtype=W.dtype, device=W.device)
+    x = _checks.tensor("x", x, 2, dtype=W.dtype, device=W.device)
     _checks.one_of("loss", loss, ("squared", "cross-entropy"))
     if u.ndim not in (W.ndim - 1, W.ndim) or u.shape[: W.ndim - 1] != W.shape[:-1] or not u.numel():
         raise ValueError(
@@ -769,12 +769,12 @@ def _target(loss, y, x, classes):
     if loss == "cross-entropy":
         if classes is None:
             raise ValueError("u must have a last axis of outputs for the loss 'cross-entropy'")
-        y = _checks.tensor("y", y, 1)
+        y = _checks.tensor("y", y, 1, device=x.device)
         _checks.same_length("x", x, "y", y)
         if ((y % 1 != 0) | (y < 0) | (y >= classes)).any():
             raise ValueError(f"y must hold classes 0..{classes - 1}, as many as u has outputs")
         return torch.nn.functional.one_hot(y.long(), classes).to(x.dtype).T
-    y = _checks.tensor("y", y, 1 if classes is None else 2, dtype=x.dtype)
+    y = _checks.tensor("y", y, 1 if classes is None else 2, dtype=x.dtype, device=x.device)
     _checks.same_length("x", x, "y", y)
     if classes is not None and y.shape[1] != classes:
         raise ValueError(f"y has shape {tuple(y.shape)}; it must be ({len(x)}, {classes})")
@@ -797,7 +797,7 @@ def _langevin(W, u, x, target, steps, dt, l2, temperature, rng, loss, averaged, 
 
     def draw():
         z = rng.standard_normal((*W.shape[:-2], d + u.shape[-2], m), dtype=dtype)
-        z = torch.from_numpy(z).to(W.dtype)
+        z = torch.from_numpy(z).to(W)
         return tangent(z[..., :d, :]), z[..., d:, :]
 
     old = draw() if averaged else (0, 0)

@@ -777,12 +777,24 @@ def test_masks_are_one_or_several():
         ({"y": np.full((2, 9), 0.5)}, ValueError, "y holds 0.5; labels must be -1 or 1"),
         ({"y": np.full((2, 9), 2), "loss": "hinge"}, ValueError, "y holds 2; labels must be"),
         ({"loss": "log"}, ValueError, "loss='log' is unknown; allowed: 'logistic', 'hinge', 'squ"),
-        ({"decay": -0.1}, ValueError, "decay must be finite and >= 0, got -0.1"),
-        ({"decay": [0.0, 0.1, np.nan]}, ValueError, "decay must be finite and >= 0, got nan"),
-        ({"decay": "0"}, TypeError, "decay must hold real numbers"),
-        ({"decay": [0.0, 0.1]}, ValueError, r"decay has shape \(2,\); it must be a number or \(3,"),
-        ({"decay": np.zeros((3, 1))}, ValueError, r"decay has shape \(3, 1\); it must be a number"),
-        ({"decay": [0.0, 1.5, 0.1]}, ValueError, "decay=1.5 must be at most 1: a share of the we"),
+        ({"shrink": -0.1}, ValueError, "shrink must be finite and >= 0, got -0.1"),
+        ({"shrink": [0.0, 0.1, np.nan]}, ValueError, "shrink must be finite and >= 0, got nan"),
+        ({"shrink": "0"}, TypeError, "shrink must hold real numbers"),
+        (
+            {"shrink": [0.0, 0.1]},
+            ValueError,
+            r"shrink has shape \(2,\); it must be a number or \(3,",
+        ),
+        (
+            {"shrink": np.zeros((3, 1))},
+            ValueError,
+            r"shrink has shape \(3, 1\); it must be a number",
+        ),
+        (
+            {"shrink": [0.0, 1.5, 0.1]},
+            ValueError,
+            "shrink=1.5 must be at most 1: a share of the we",
+        ),
         ({"rates": {}}, ValueError, "rates must name at least one of 'W', 'b', 'a'"),
         ({"rates": {"w": 1.0}}, ValueError, "rates='w' is unknown; allowed: 'W', 'b', 'a'"),
         ({"rates": {"a": 0.0}}, ValueError, r"rates\['a'\]=0.0 must be finite and > 0"),
@@ -879,7 +891,7 @@ def test_decay_is_torchs():
         optimiser.zero_grad()
         LOSSES["logistic"](twin(x[0]), torch.as_tensor(y[0])).backward()
         optimiser.step()
-    (got,) = decayed([net], x, y, decay=share)
+    (got,) = decayed([net], x, y, shrink=share)
     for name, value in state(twin).items():
         torch.testing.assert_close(got[name], value, rtol=1e-11, atol=1e-13)
 
@@ -887,9 +899,9 @@ def test_decay_is_torchs():
 def test_decay_of_every_step():
     """A number is a row of it; each step has its own, steps without it too; 0 is the default."""
     x, y = some_signs(2, 12)
-    kinds = {"none": {}, "zero": {"decay": 0}, "zeros": {"decay": np.zeros(3)}}
-    ends = {kind: decayed(some_networks(2), x, y, **decay) for kind, decay in kinds.items()}
-    one, row = (decayed(some_networks(2), x, y, decay=v) for v in (0.25, [0.25, 0.25, 0.25]))
+    kinds = {"none": {}, "zero": {"shrink": 0}, "zeros": {"shrink": np.zeros(3)}}
+    ends = {kind: decayed(some_networks(2), x, y, **shrink) for kind, shrink in kinds.items()}
+    one, row = (decayed(some_networks(2), x, y, shrink=v) for v in (0.25, [0.25, 0.25, 0.25]))
     for i in range(2):
         for name in "Wba":
             assert torch.equal(one[i][name], row[i][name])
@@ -901,12 +913,12 @@ def test_decay_of_every_step():
         before = [state(net) for net in nets]
         plain = [net.with_readout(net.a.detach()) for net in nets]
         list(descend(plain, x, y, rates=rates, steps=1))
-        list(descend(nets, x, y, rates=rates, steps=1, decay=share))
+        list(descend(nets, x, y, rates=rates, steps=1, shrink=share))
         for net, other, old in zip(nets, plain, before, strict=True):
             for name, value in state(net).items():
                 lost = 0.0 if name == "b" else share * old[name]  # the gradient is at the old ones
                 torch.testing.assert_close(value, state(other)[name] - lost)
-    for got, want in zip(decayed(some_networks(2), x, y, decay=shares), nets, strict=True):
+    for got, want in zip(decayed(some_networks(2), x, y, shrink=shares), nets, strict=True):
         for name, value in state(want).items():
             torch.testing.assert_close(got[name], value, rtol=1e-12, atol=1e-14)
 
@@ -917,16 +929,16 @@ def test_decay_takes_both_layers_even_where_one_is_trained():
     for rates, fixed in (({"a": 1e-9}, "W"), ({"W": 1e-9}, "a"), ({"b": 1e-9}, "W")):
         nets = some_networks(2)
         before = [state(net) for net in nets]
-        after = decayed(nets, x, y, rates=rates, decay=0.2, batch=5, rngs=seeds(2))
+        after = decayed(nets, x, y, rates=rates, shrink=0.2, batch=5, rngs=seeds(2))
         for old, new in zip(before, after, strict=True):
             torch.testing.assert_close(new[fixed], 0.8**3 * old[fixed], rtol=1e-12, atol=0)
             torch.testing.assert_close(new["b"], old["b"], rtol=0, atol=1e-7)
     masks = some_masks(2)
     for new, mask in zip(
-        decayed(some_networks(2), x, y, decay=0.2, masks=masks), masks, strict=True
+        decayed(some_networks(2), x, y, shrink=0.2, masks=masks), masks, strict=True
     ):
         assert np.array_equal(new["W"].numpy() != 0, mask)
-    for new in decayed(some_networks(2), x, y, rates={"b": 0.1}, decay=1):
+    for new in decayed(some_networks(2), x, y, rates={"b": 0.1}, shrink=1):
         assert not new["W"].any()
         assert not new["a"].any()
 

@@ -26,7 +26,7 @@ from twolayer.training import langevin
 PHI = np.array([0.1, 0.5, 1.2, 1.7, 2.2, 2.9, 3.3, 3.8, 4.4, 4.9, 5.3, 6.0])
 X = np.stack([np.cos(PHI), np.sin(PHI)], axis=1)
 Y = 1.5 * np.exp(3 * (np.cos(PHI - 0.8) - 1)) - np.exp(3 * (np.cos(PHI - 3.5) - 1))
-THETA, PROBLEM = circle(PHI, Y, l2=0.05, entropy=0.04, grid=720)
+THETA, PROBLEM = circle(PHI, Y, l2=0.05, temperature=0.04, grid=720)
 POPULATION = solve(PROBLEM)
 BINS = np.arange(720) // 60
 M = 300
@@ -46,7 +46,7 @@ def objective(problem, nu, rho):
     """The problem as the paper writes it, by itself."""
     fit = np.mean((problem.features @ nu - problem.y) ** 2) / 2
     kl = np.sum(rho * np.log(rho / problem.prior))
-    return fit + problem.l2 / 2 * np.sum(nu**2 / rho) + problem.entropy * kl
+    return fit + problem.l2 / 2 * np.sum(nu**2 / rho) + problem.temperature * kl
 
 
 # --- the convex problem
@@ -70,7 +70,7 @@ def test_solution_has_no_gap_and_is_consistent(lopsided):
         np.testing.assert_allclose(problem.features @ found.nu, found.outputs, atol=1e-14)
         pull = problem.features.T @ found.residual / problem.n
         np.testing.assert_allclose(found.head, -pull / problem.l2, atol=1e-11)
-        weight = problem.prior * np.exp(pull**2 / (2 * problem.l2 * problem.entropy))
+        weight = problem.prior * np.exp(pull**2 / (2 * problem.l2 * problem.temperature))
         np.testing.assert_allclose(found.density, weight / weight.sum(), atol=1e-12)
 
 
@@ -103,13 +103,13 @@ def test_solution_is_a_minimum_of_the_objective_as_the_paper_writes_it(rng):
 
 def test_one_feature_is_ridge_regression():
     """One feature, one sample: ridge regression, f = y / (1 + l2)."""
-    found = solve(Repopulation([[1.0]], [1.0], [3.0], l2=0.5, entropy=2.0))
+    found = solve(Repopulation([[1.0]], [1.0], [3.0], l2=0.5, temperature=2.0))
     assert found.outputs[0] == pytest.approx(2.0, abs=1e-12)
     assert found.value == pytest.approx(0.5 + 0.25 * 4, abs=1e-12)
 
 
 def test_high_temperature_is_kernel_ridge_with_the_prior():
-    hot = solve(dataclasses.replace(PROBLEM, entropy=1e4))
+    hot = solve(dataclasses.replace(PROBLEM, temperature=1e4))
     K = (PROBLEM.features * PROBLEM.prior) @ PROBLEM.features.T
     ridge = K @ np.linalg.solve(K + 12 * PROBLEM.l2 * np.eye(12), Y)
     np.testing.assert_allclose(hot.outputs, ridge, atol=1e-5)
@@ -117,25 +117,25 @@ def test_high_temperature_is_kernel_ridge_with_the_prior():
 
 
 def test_grid_refinement_changes_little_where_the_check_is_passed():
-    _, finer = circle(PHI, Y, l2=0.05, entropy=0.04, grid=2880)
+    _, finer = circle(PHI, Y, l2=0.05, temperature=0.04, grid=2880)
     np.testing.assert_allclose(solve(finer).outputs, POPULATION.outputs, atol=2e-5)
     for grid in (6, 12, 21, 30):
         with pytest.raises(ValueError, match=f"{grid} nodes are too few for this density"):
-            solve(circle(PHI, Y, l2=0.05, entropy=0.04, grid=grid)[1])
-    cold = {"l2": 0.002, "entropy": 1e-6}  # a peak much narrower than the spacing
+            solve(circle(PHI, Y, l2=0.05, temperature=0.04, grid=grid)[1])
+    cold = {"l2": 0.002, "temperature": 1e-6}  # a peak much narrower than the spacing
     with pytest.raises(ValueError, match="720 nodes are too few for this density"):
         solve(circle(PHI, Y, grid=720, **cold)[1])
 
 
 @pytest.mark.parametrize(
-    ("case", "l2", "entropy"),
+    ("case", "l2", "temperature"),
     [("two nodes hold the peak", 0.01, 1e-6), ("small outputs", 50.0, 1e-5), ("flat", 0.05, 1e3)],
 )
-def test_a_grid_that_is_too_coarse_is_found_out(case, l2, entropy):
+def test_a_grid_that_is_too_coarse_is_found_out(case, l2, temperature):
     """Each of these has a twin that is missed: halves of the grid, outputs alone, mass alone."""
     middle = 2 * np.pi * 12.5 / 24
     grid = 6 if case == "flat" else 24
-    options = {"l2": l2, "entropy": entropy, "grid": grid, "quadrature": 0.2}
+    options = {"l2": l2, "temperature": temperature, "grid": grid, "quadrature": 0.2}
     _, problem = circle([middle - 0.4, middle + 0.4], [1.0, 1.0], **options)
     density = solve(dataclasses.replace(problem, quadrature=None)).density
     if case != "flat":
@@ -415,25 +415,31 @@ def test_same_generator_same_network():
         ({"prior": [0.5, 0.6]}, "prior sums to 1.1"),
         ({"y": [1.0, 2.0]}, r"y has shape \(2,\); it must be \(1,\)"),
         ({"l2": 0.0}, "l2=0.0 must be finite and > 0"),
-        ({"entropy": -1.0}, "entropy=-1.0 must be finite and > 0"),
+        ({"temperature": -1.0}, "temperature=-1.0 must be finite and > 0"),
         ({"quadrature": 0.0}, "quadrature=0.0 must be finite and > 0"),
     ],
 )
 def test_bad_problems(changes, message):
-    good = {"features": [[1.0, 2.0]], "prior": [0.5, 0.5], "y": [1.0], "l2": 1.0, "entropy": 1.0}
+    good = {
+        "features": [[1.0, 2.0]],
+        "prior": [0.5, 0.5],
+        "y": [1.0],
+        "l2": 1.0,
+        "temperature": 1.0,
+    }
     with pytest.raises(ValueError, match=message):
         Repopulation(**good | changes)
 
 
 def test_bad_arguments_of_the_theory():
     calls = [
-        (lambda: circle([[0.0]], [1.0], l2=1, entropy=1), r"phi has shape \(1, 1\)"),
+        (lambda: circle([[0.0]], [1.0], l2=1, temperature=1), r"phi has shape \(1, 1\)"),
         (
-            lambda: circle([0.0], [1.0], l2=1, entropy=1, grid=7),
+            lambda: circle([0.0], [1.0], l2=1, temperature=1, grid=7),
             "grid=7 must be a multiple of three",
         ),
         (
-            lambda: circle([0.0], [1.0], l2=1, entropy=1, grid=0),
+            lambda: circle([0.0], [1.0], l2=1, temperature=1, grid=0),
             "grid=0 must be a positive integer",
         ),
         (lambda: dual(PROBLEM, [1.0]), r"p has shape \(1,\); it must be \(12,\)"),
@@ -462,7 +468,7 @@ def test_unfinished_solutions_warn(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="the gap of the solution is"):
         primal(PROBLEM, steps=1)
     monkeypatch.setattr("twolayer.theory.repopulation._NEWTON", 0)
-    hard = dataclasses.replace(PROBLEM, l2=1e-5, entropy=1e-4, quadrature=None)
+    hard = dataclasses.replace(PROBLEM, l2=1e-5, temperature=1e-4, quadrature=None)
     with pytest.warns(ConvergenceWarning, match="the gap of the solution is"):
         solve(hard)
 

@@ -4,10 +4,10 @@ Fang, Dong & Zhang 2019, 'Over Parameterized Two-level Neural Networks Can Learn
 Feature Representations' (arXiv 1910.11508). A network f(x) = integral of u(w) h(w, x) rho(dw) sees
 rho and u only through nu = rho u, and in (nu, rho) its training problem is convex:
 
-    mean (f - y)^2 / 2 + l2 / 2 * integral of nu^2 / rho + entropy * KL(rho | prior).
+    mean (f - y)^2 / 2 + l2 / 2 * integral of nu^2 / rho + temperature * KL(rho | prior).
 
 Here on a quadrature of the feature space. Noisy gradient descent on m neurons at temperature
-`entropy` (`twolayer.training.langevin`) converges to its solution like 1/sqrt(m); the chapter
+`temperature` (`twolayer.training.langevin`) converges to its solution like 1/sqrt(m); the chapter
 *Neural feature repopulation* derives the formulas.
 """
 
@@ -52,7 +52,7 @@ class Repopulation:
     y : array_like, shape (n,)
     l2 : float
         lambda_1 > 0 of the paper: ridge on the readout.
-    entropy : float
+    temperature : float
         lambda_3 > 0: the temperature of the noise.
     quadrature : float, optional
         Where the nodes stand for a continuum: the largest relative difference in the mass of the
@@ -66,7 +66,7 @@ class Repopulation:
 
     Examples
     --------
-    >>> Repopulation([[1.0, 0.0], [0.0, 1.0]], [0.5, 0.5], [1.0, 0.0], l2=0.1, entropy=0.1).n
+    >>> Repopulation([[1.0, 0.0], [0.0, 1.0]], [0.5, 0.5], [1.0, 0.0], l2=0.1, temperature=0.1).n
     2
     """
 
@@ -74,25 +74,18 @@ class Repopulation:
     prior: np.ndarray
     y: np.ndarray
     l2: float
-    entropy: float
+    temperature: float
     quadrature: float | None = None
 
     def __post_init__(self):
         features = _features(self.features)
-        prior, y = (
-            _checks.real_array("prior", self.prior, minimum=0),
-            _checks.real_array("y", self.y),
-        )
-        for name, value, length in (("prior", prior, features.shape[1]), ("y", y, len(features))):
-            if value.shape != (length,):
-                raise ValueError(f"{name} has shape {value.shape}; it must be ({length},)")
+        prior = _vector("prior", self.prior, features.shape[1], minimum=0)
         if abs(prior.sum() - 1) > 1e-9:
             raise ValueError(f"prior sums to {prior.sum():g}; it must sum to one")
-        checked = {"features": features, "prior": prior, "y": y}
-        for name in ("l2", "entropy", "quadrature"):
-            value = getattr(self, name)
-            if value is not None or name != "quadrature":
-                checked[name] = _checks.real(name, value, minimum=0, strict=True)
+        checked = {"features": features, "prior": prior}
+        checked["y"] = _vector("y", self.y, len(features))
+        for name in ("l2", "temperature") + ("quadrature",) * (self.quadrature is not None):
+            checked[name] = _checks.real(name, getattr(self, name), minimum=0, strict=True)
         for name, value in checked.items():
             object.__setattr__(self, name, value)
 
@@ -102,7 +95,7 @@ class Repopulation:
         return len(self.y)
 
 
-def circle(phi, y, *, l2, entropy, grid=1440, quadrature=1e-3):
+def circle(phi, y, *, l2, temperature, grid=1440, quadrature=1e-3):
     """The problem of neurons relu(cos(theta - phi)) with directions theta on the whole circle.
 
     Parameters
@@ -110,7 +103,7 @@ def circle(phi, y, *, l2, entropy, grid=1440, quadrature=1e-3):
     phi : array_like, shape (n,)
         Angles of the inputs x = (cos phi, sin phi).
     y : array_like, shape (n,)
-    l2, entropy, quadrature : float
+    l2, temperature, quadrature : float
         As in `Repopulation`.
     grid : int
         Number of nodes theta_j = 2 pi j / grid, of equal prior; a multiple of three.
@@ -127,7 +120,7 @@ def circle(phi, y, *, l2, entropy, grid=1440, quadrature=1e-3):
 
     Examples
     --------
-    >>> theta, problem = circle([0.0, 1.0, 4.0], [1.0, 0.0, -1.0], l2=0.1, entropy=0.1)
+    >>> theta, problem = circle([0.0, 1.0, 4.0], [1.0, 0.0, -1.0], l2=0.1, temperature=0.1)
     >>> population = solve(problem)
     >>> round(float(theta[population.density.argmax()]), 2)
     4.0
@@ -139,7 +132,7 @@ def circle(phi, y, *, l2, entropy, grid=1440, quadrature=1e-3):
         raise ValueError(f"grid={grid} must be a multiple of three: its thirds are compared")
     theta = 2 * np.pi * np.arange(grid) / grid
     features = np.maximum(np.cos(theta - phi[:, None]), 0)
-    return theta, Repopulation(features, np.full(grid, 1 / grid), y, l2, entropy, quadrature)
+    return theta, Repopulation(features, np.full(grid, 1 / grid), y, l2, temperature, quadrature)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -154,10 +147,10 @@ class Population:
     outputs : ndarray, shape (n,)
         f on the sample, the integral of u h over the density.
     density : ndarray, shape (g,)
-        Weights of the nodes, of sum one: prior exp(G^2 / (2 l2 entropy)), normalised.
+        Weights of the nodes, of sum one: prior exp(G^2 / (2 l2 temperature)), normalised.
     head : ndarray, shape (g,)
         Mean readout of a neuron, u = -G / l2, with G = mean of p h over the samples. Under the
-        noise it is Gaussian with this mean and variance entropy / l2.
+        noise it is Gaussian with this mean and variance temperature / l2.
     value : float
         The objective.
     gap : float
@@ -183,7 +176,7 @@ def _tilt(problem, p):
     """G / l2, the log of the density, and the log of its normalisation, at the residual p."""
     pull = p @ problem.features / (problem.n * problem.l2)
     with np.errstate(divide="ignore"):
-        energy = np.log(problem.prior) + problem.l2 * pull**2 / (2 * problem.entropy)
+        energy = np.log(problem.prior) + problem.l2 * pull**2 / (2 * problem.temperature)
     mass = logsumexp(energy)
     return pull, energy - mass, mass
 
@@ -191,10 +184,11 @@ def _tilt(problem, p):
 def dual(problem, p):
     """The concave dual over residuals p, with its gradient and Hessian.
 
-    ``-|p|^2 / (2n) - p.y / n - entropy * log sum prior exp(G^2 / (2 l2 entropy))``, G = p.h / n.
-    The gradient is (f - y - p) / n, with f the outputs of the density and head that p gives; the
-    Hessian is -(I + Sigma / (n entropy)) / n, with Sigma = Cov(u h) over density and noisy readout:
-    what makes the solution stiff is what makes finite networks fluctuate little, see `fluctuation`.
+    ``-|p|^2 / (2n) - p.y / n - temperature * log sum prior exp(G^2 / (2 l2 temperature))`` with
+    G = p.h / n. The gradient is (f - y - p) / n, with f the outputs of the density and head that p
+    gives; the Hessian is -(I + Sigma / (n temperature)) / n, with Sigma = Cov(u h) over density and
+    noisy readout: what makes the solution stiff makes finite networks fluctuate little, see
+    `fluctuation`.
 
     Parameters
     ----------
@@ -207,19 +201,22 @@ def dual(problem, p):
     gradient : ndarray, shape (n,)
     hessian : ndarray, shape (n, n)
 
+    Raises
+    ------
+    TypeError, ValueError
+        If `p` is not n finite numbers.
+
     Examples
     --------
-    >>> problem = Repopulation([[1.0]], [1.0], [3.0], l2=1.0, entropy=1.0)
+    >>> problem = Repopulation([[1.0]], [1.0], [3.0], l2=1.0, temperature=1.0)
     >>> [float(part.item()) for part in dual(problem, [-2.0])]
     [2.0, 1.0, -2.0]
     """
-    p = _checks.real_array("p", p)
-    if p.shape != (problem.n,):
-        raise ValueError(f"p has shape {p.shape}; it must be ({problem.n},)")
+    p = _vector("p", p, problem.n)
     pull, logs, _ = _tilt(problem, p)
     value, gradient = _dual(problem, p)
     covariance = _neuron_covariance(problem, np.exp(logs), -pull)
-    hessian = np.eye(problem.n) + covariance / (problem.n * problem.entropy)
+    hessian = np.eye(problem.n) + covariance / (problem.n * problem.temperature)
     return value, gradient, -hessian / problem.n
 
 
@@ -227,13 +224,13 @@ def _dual(problem, p):
     n = problem.n
     pull, logs, mass = _tilt(problem, p)
     f = -problem.features @ (np.exp(logs) * pull)
-    value = -(p @ p / 2 + p @ problem.y) / n - problem.entropy * mass
-    return np.float64(value), (f - problem.y - p) / n
+    value = -(p @ p / 2 + p @ problem.y) / n - problem.temperature * mass
+    return value, (f - problem.y - p) / n
 
 
 def _neuron_covariance(problem, density, head):
     """Sigma = Cov(u h) of one neuron: w from the density, u Gaussian with mean head."""
-    second = density * (head**2 + problem.entropy / problem.l2)
+    second = density * (head**2 + problem.temperature / problem.l2)
     mean = problem.features @ (density * head)
     return (problem.features * second) @ problem.features.T - np.outer(mean, mean)
 
@@ -242,7 +239,7 @@ def _objective(problem, f, density, head):
     seen = density > 0
     kl = density[seen] @ np.log(density[seen] / problem.prior[seen])
     fit = np.mean((f - problem.y) ** 2) / 2
-    return fit + problem.l2 / 2 * (density @ head**2) + problem.entropy * kl
+    return fit + problem.l2 / 2 * (density @ head**2) + problem.temperature * kl
 
 
 def solve(problem):
@@ -259,8 +256,8 @@ def solve(problem):
 
     Raises
     ------
-    ValueError
-        If the nodes are too coarse for the density by the problem's `quadrature`.
+    TypeError, ValueError
+        If `problem` is none, or its nodes are too coarse for the density by its `quadrature`.
 
     Warns
     -----
@@ -274,12 +271,11 @@ def solve(problem):
 
     Examples
     --------
-    >>> population = solve(Repopulation([[1.0]], [1.0], [3.0], l2=1.0, entropy=1.0))
+    >>> population = solve(Repopulation([[1.0]], [1.0], [3.0], l2=1.0, temperature=1.0))
     >>> population.head.round(6), population.outputs.round(6)  # ridge regression on one feature
     (array([1.5]), array([1.5]))
     """
-    if not isinstance(problem, Repopulation):
-        raise TypeError(f"problem={problem!r} must be a Repopulation")
+    _check_problem(problem)
 
     def negative(p):
         value, gradient = _dual(problem, p)
@@ -305,12 +301,17 @@ def solve(problem):
     return Population(problem, p, f, density, head, float(value), float(gap))
 
 
+def _check_problem(problem):
+    if not isinstance(problem, Repopulation):
+        raise TypeError(f"problem={problem!r} must be a Repopulation")
+
+
 def _slope(problem, p):
     return np.linalg.norm(_dual(problem, p)[1])
 
 
 def _warn_of_gap(problem, gap):
-    if not abs(gap) <= 1e-10 * np.mean(problem.y**2) / 2 + 1e-14 * problem.entropy:
+    if not abs(gap) <= 1e-10 * np.mean(problem.y**2) / 2 + 1e-14 * problem.temperature:
         warnings.warn(f"the gap of the solution is {gap:.1e}", ConvergenceWarning, stacklevel=3)
 
 
@@ -338,20 +339,27 @@ def primal(problem, *, steps=20000, tol=1e-20):
 
     For a fixed density the best nu is kernel ridge regression with K = features density features^T,
     and what is left, Phi = l2 / 2 * y.(K + n l2)^-1 y, is convex in the density. A mirror step
-    takes the log of the density a share of the way to its goal log prior + G^2 / (2 l2 entropy).
+    takes the log of the density a share of the way to its goal, that of the prior plus
+    G^2 / (2 l2 temperature).
     The share is halved where the step would pass the minimum on the line to the new density.
 
     Parameters
     ----------
     problem : Repopulation
     steps : int
+        At most; each costs O(n^2 g).
     tol : float
-        Stop where the gap is below this share of the objective at f = 0.
+        >= 0. Stop where the gap is below this share of the objective at f = 0.
 
     Returns
     -------
     Population
-        Its `gap` is ``entropy * KL(density | goal)``: by convexity no density does better by more.
+        Its `gap` is ``temperature * KL(density | goal)``: by convexity no density gains more.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `problem` is none, or `steps` or `tol` is out of range.
 
     Warns
     -----
@@ -360,27 +368,28 @@ def primal(problem, *, steps=20000, tol=1e-20):
 
     Examples
     --------
-    >>> problem = Repopulation([[1.0, 0.2]], [0.5, 0.5], [3.0], l2=0.1, entropy=0.5)
+    >>> problem = Repopulation([[1.0, 0.2]], [0.5, 0.5], [3.0], l2=0.1, temperature=0.5)
     >>> bool(abs(primal(problem).density - solve(problem).density).max() < 1e-8)
     True
     """
+    _check_problem(problem)
     steps, tol = _checks.positive_int("steps", steps), _checks.real("tol", tol, minimum=0)
     kept = problem.prior > 0
     features, prior = problem.features[:, kept], np.log(problem.prior[kept])
-    n, l2, entropy = problem.n, problem.l2, problem.entropy
+    n, l2, temperature = problem.n, problem.l2, problem.temperature
 
     def ridge(logs):  # the best head for this density, and where the density should go
         density = np.exp(logs)
         gram = (features * density) @ features.T
         head = solve_linear(gram + n * l2 * np.eye(n), problem.y, assume_a="pos") @ features
-        goal = prior + l2 * head**2 / (2 * entropy)
+        goal = prior + l2 * head**2 / (2 * temperature)
         return density, head, goal - logsumexp(goal)
 
     logs, share = prior, 0.5
     density, head, goal = ridge(logs)
     for _ in range(steps):
         off = logs - goal
-        gap = entropy * (density @ (off + np.expm1(np.minimum(-off, 500))))  # each term >= 0
+        gap = temperature * (density @ (off + np.expm1(np.minimum(-off, 500))))  # each term >= 0
         if gap <= tol * np.mean(problem.y**2) / 2:
             break
         new = logs - share * off
@@ -406,10 +415,10 @@ def _features(value):
     return features
 
 
-def _measure(name, features, value):
-    value = _checks.real_array(name, value)
-    if value.shape != features.shape[1:]:
-        raise ValueError(f"{name} has shape {value.shape}; it must be {features.shape[1:]}")
+def _vector(name, value, length, minimum=-math.inf):
+    value = _checks.real_array(name, value, minimum=minimum)
+    if value.shape != (length,):
+        raise ValueError(f"{name} has shape {value.shape}; it must be ({length},)")
     return value
 
 
@@ -443,7 +452,8 @@ def variance(features, nu, density):
     0.5625
     """
     features = _features(features)
-    nu, density = _measure("nu", features, nu), _measure("density", features, density)
+    nu = _vector("nu", nu, features.shape[1])
+    density = _vector("density", density, features.shape[1])
     if (density < 0).any() or abs(density.sum() - 1) > 1e-9:
         raise ValueError(f"density sums to {density.sum():g}; it must be >= 0 and of sum one")
     weight = nu**2 * np.mean(features**2, axis=0)
@@ -477,7 +487,7 @@ def optimal_density(features, nu):
     array([0.25, 0.75])
     """
     features = _features(features)
-    weight = abs(_measure("nu", features, nu)) * np.sqrt(np.mean(features**2, axis=0))
+    weight = abs(_vector("nu", nu, features.shape[1])) * np.sqrt(np.mean(features**2, axis=0))
     if not weight.any():
         raise ValueError("nu is zero, or only where the features are; no density is best")
     return weight / weight.sum()
@@ -486,10 +496,10 @@ def optimal_density(features, nu):
 def fluctuation(population, m):
     """Covariance of the outputs of m neurons at stationarity, to leading order in 1/m.
 
-    The law of m neurons under noise is exp(-m J(f) / entropy) times that of independent ones, with
-    J = mean (f - y)^2 / 2. Independent neurons of the learnt law have Cov f = Sigma / m; J is
-    quadratic with Hessian 1/n, so the precisions add: (Sigma^-1 + I / (n entropy))^-1 / m. They
-    repel one another: an error of the others is part of the force on each.
+    The law of m neurons under noise is exp(-m J(f) / temperature) times that of independent ones,
+    with J = mean (f - y)^2 / 2. Independent neurons of the learnt law have Cov f = Sigma / m; J is
+    quadratic with Hessian 1/n, so that precisions add: Sigma (I + Sigma / (n temperature))^-1 / m.
+    They repel one another: an error of the others is part of the force on each.
 
     Parameters
     ----------
@@ -508,16 +518,21 @@ def fluctuation(population, m):
 
     Examples
     --------
-    >>> one = solve(Repopulation([[1.0]], [1.0], [0.0], l2=1.0, entropy=1.0))
-    >>> fluctuation(one, 10)  # (1 / Sigma + 1)^-1 / m with Sigma = entropy / l2
+    >>> one = solve(Repopulation([[1.0]], [1.0], [0.0], l2=1.0, temperature=1.0))
+    >>> fluctuation(one, 10)  # (1 / Sigma + 1)^-1 / m with Sigma = temperature / l2
     array([[0.05]])
     """
     m, problem = _checks.positive_int("m", m), population.problem
-    covariance = _neuron_covariance(problem, population.density, population.head)
-    strength = problem.n * problem.entropy
-    both = covariance + strength * np.eye(problem.n)
-    out = strength * solve_linear(both, covariance, assume_a="pos") / m
+    covariance, screened = _covariances(population)
+    out = problem.n * problem.temperature * solve_linear(screened, covariance, assume_a="pos") / m
     return (out + out.T) / 2
+
+
+def _covariances(population):
+    """Sigma and Sigma + n temperature: without and with what neurons feel of one another."""
+    problem = population.problem
+    covariance = _neuron_covariance(problem, population.density, population.head)
+    return covariance, covariance + problem.n * problem.temperature * np.eye(problem.n)
 
 
 def histogram(population, m, bins, *, interacting=True):
@@ -531,7 +546,8 @@ def histogram(population, m, bins, *, interacting=True):
         The bin of each node, 0 to B - 1.
     interacting : bool
         Without it neurons are independent: the multinomial's p (1 - p) / m. With it less what a
-        bin's count C shares with the outputs, c.(Sigma + n entropy)^-1 c / m, c = Cov(1_bin, u h).
+        bin's count shares with the outputs, c.(Sigma + n temperature)^-1 c / m with
+        c = Cov(1_bin, u h).
 
     Returns
     -------
@@ -547,7 +563,7 @@ def histogram(population, m, bins, *, interacting=True):
 
     Examples
     --------
-    >>> one = solve(Repopulation([[1.0, 1.0]], [0.5, 0.5], [0.0], l2=1.0, entropy=1.0))
+    >>> one = solve(Repopulation([[1.0, 1.0]], [0.5, 0.5], [0.0], l2=1.0, temperature=1.0))
     >>> histogram(one, 100, [0, 1])
     (array([0.5, 0.5]), array([0.05, 0.05]))
     """
@@ -562,7 +578,6 @@ def histogram(population, m, bins, *, interacting=True):
     if interacting:
         shared = (member * population.nu) @ problem.features.T
         shared -= np.outer(share, problem.features @ population.nu)
-        covariance = _neuron_covariance(problem, population.density, population.head)
-        both = covariance + problem.n * problem.entropy * np.eye(problem.n)
-        spread -= (shared * solve_linear(both, shared.T, assume_a="pos").T).sum(1)
+        _, screened = _covariances(population)
+        spread -= (shared * solve_linear(screened, shared.T, assume_a="pos").T).sum(1)
     return share, np.sqrt(np.maximum(spread, 0) / m)

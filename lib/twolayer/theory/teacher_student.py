@@ -530,7 +530,10 @@ def certificate_peak(certificate, directions, rng, *, starts=400, steps=200):
         depends.
     rng : numpy.random.Generator
         Draws the starts.
-    starts, steps : int
+    starts : int
+        How many; O(starts k d) a step.
+    steps : int
+        Of ascent, from 0.2 down to 0.0002 in length.
 
     Returns
     -------
