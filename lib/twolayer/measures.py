@@ -191,7 +191,7 @@ def subspace_overlap(W, U):
 
 
 def recovered_mass(W, a, directions, signs, degrees=5.0):
-    """Share of the neurons' mass |a_i| |w_i| near given lines, on neurons of the right sign.
+    """Share of the neurons' mass, ``|a_i| |w_i|``, near given lines, on neurons of the right sign.
 
     Parameters
     ----------
