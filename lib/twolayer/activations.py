@@ -163,4 +163,5 @@ def get(activation):
         return _ALL[activation]
     if match := re.fullmatch(r"he([1-9]\d?)", activation):
         return hermite(int(match[1]))
-    raise ValueError(f"activation={activation!r} is unknown; allowed: {', '.join(NAMES)}, he{{k}}")
+    names = f"{', '.join(NAMES)}, he{{k}} for an integer k from 1 to 99"
+    raise ValueError(f"activation={activation!r} is unknown; allowed: {names}")

@@ -88,7 +88,7 @@ def sphere(shape, rng):
 
 @dataclasses.dataclass(frozen=True)
 class SingleIndex:
-    """y = link(theta . x) + noise, with x ~ N(0, I_d) and theta the first basis vector.
+    """y = link(theta . x) + noise, with theta the first basis vector.
 
     The law of x is rotation invariant, so that no direction is special: theta = e_1 costs no
     generality for a network whose initial law is rotation invariant too.
@@ -101,11 +101,13 @@ class SingleIndex:
         See `as_link`.
     noise : float
         Standard deviation of Gaussian label noise, in the units of y.
+    inputs : str
+        'gaussian', x ~ N(0, I_d), or 'sphere', x uniform on the sphere of radius sqrt(d).
 
     Raises
     ------
     ValueError, TypeError
-        If `d` is not a positive integer, `noise` is negative or the link unknown.
+        If `d` is not a positive integer, `noise` is negative, the link or the inputs unknown.
 
     Examples
     --------
@@ -117,10 +119,12 @@ class SingleIndex:
     d: int
     link: str | Callable | Sequence[float]
     noise: float = 0.0
+    inputs: str = "gaussian"
 
     def __post_init__(self):
         _checks.positive_int("d", self.d)
         _checks.real("noise", self.noise, minimum=0)
+        _checks.one_of("inputs", self.inputs, ("gaussian", "sphere"))
         as_link(self.link)
 
     @property
@@ -444,13 +448,15 @@ class Parity:
         return (bits if self.rotation is None else bits @ self.dictionary.T), y
 
 
-def additive(data):
+def additive(data, *, sphere=False):
     """The link of a target that is a sum over its directions, and their number.
 
     Parameters
     ----------
     data : SingleIndex or MultiIndex
         The latter with a link that is a name or Hermite coefficients.
+    sphere : bool
+        Whether inputs on the sphere are allowed. Most theory needs Gaussian ones.
 
     Returns
     -------
@@ -462,6 +468,8 @@ def additive(data):
     ------
     TypeError
         If `data` is of another kind.
+    ValueError
+        If its inputs lie on the sphere and are not allowed to.
 
     Examples
     --------
@@ -469,6 +477,8 @@ def additive(data):
     3
     """
     if isinstance(data, SingleIndex):
+        if not sphere and data.inputs != "gaussian":
+            raise ValueError(f"inputs={data.inputs!r} must be 'gaussian' here")
         return as_link(data.link), 1
     if isinstance(data, MultiIndex) and not callable(data.link):
         return as_link(data.link), data.r
@@ -490,5 +500,7 @@ def _checked(y, n, argument):
 def _sample(model, n, rng):
     n = _checks.positive_int("n", n)
     x = _checks.generator(rng).standard_normal((n, model.d))
+    if getattr(model, "inputs", "gaussian") == "sphere":
+        x *= math.sqrt(model.d) / np.linalg.norm(x, axis=1, keepdims=True)
     y = model.target(x)
     return x, y + model.noise * rng.standard_normal(n) if model.noise else y

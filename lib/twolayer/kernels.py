@@ -20,10 +20,14 @@ __all__ = [
     "RotationInvariant",
     "arc_cosine",
     "empirical_ntk",
+    "exponential",
     "polynomial",
     "random_features",
     "relu_ntk",
+    "relu_ntk_deviation",
 ]
+
+_BLOCK = 2**16  # entries at a time: what a profile computes on the way stays in cache
 
 
 def _rows(x, z):
@@ -65,9 +69,13 @@ class RotationInvariant:
         s, t = (np.linalg.norm(v, axis=1) for v in (x, z))
         unit = x / np.where(s == 0, 1, s)[:, None]
         cosine = unit @ (unit if z is x else z / np.where(t == 0, 1, t)[:, None]).T
-        scale = x.shape[1] ** 0.5
-        np.clip(cosine, -1, 1, out=cosine)
-        return out(self.profile(s[:, None] / scale, t / scale, cosine))
+        s, t = (v / x.shape[1] ** 0.5 for v in (s, t))
+        step = 1 + _BLOCK // max(1, len(z))
+        for i in range(0, len(x), step):
+            block = cosine[i : i + step]
+            np.clip(block, -1, 1, out=block)
+            block[:] = self.profile(s[i : i + step, None], t, block)
+        return out(cosine)
 
     def with_bias(self, scale=1.0):
         """The kernel of networks with biases b ~ N(0, scale^2): inputs get a constant coordinate.
@@ -111,6 +119,31 @@ arc_cosine = RotationInvariant("arc-cosine", _arc_cosine)
 #: 1 (Jacot, Gabriel & Hongler 2018): `arc_cosine` (the readout's part) and x.z/d times
 #: E[1(w.x > 0) 1(w.z > 0)] = (pi - t) / (2 pi) (the first layer's).
 relu_ntk = RotationInvariant("ReLU NTK", _relu_ntk)
+
+
+def _relu_ntk_deviation(s, t, cosine):
+    angle = np.arccos(cosine)
+    sine, rest = np.sqrt(1 - cosine * cosine), np.pi - angle
+    square = 3 * sine * cosine + rest * (1 + 2 * cosine**2)  # E of the squares of both ReLUs
+    square += 2 * cosine * (sine + rest * cosine) + cosine**2 * rest
+    mean = (sine + 2 * rest * cosine) / (2 * np.pi)
+    return s * t * np.sqrt(np.maximum(square / (2 * np.pi) - mean**2, 0))
+
+
+#: Standard deviation, over w ~ N(0, I/d), of what one neuron with a = +-1 adds to `relu_ntk`,
+#: relu(w.x) relu(w.z) + x.z/d 1(w.x > 0) 1(w.z > 0): over sqrt(m), of the tangent kernel at width m
+#: around its limit. The mean square is that of the arc-cosine kernels of degree 2, 1 and 0 (Cho &
+#: Saul 2009).
+relu_ntk_deviation = RotationInvariant("ReLU NTK, deviation", _relu_ntk_deviation)
+
+
+def _exponential(s, t, cosine):
+    return np.exp(s * t * cosine)
+
+
+#: exp(x.z/d): a smooth kernel that holds every degree; on a sphere around the origin, a Gaussian
+#: kernel times a constant.
+exponential = RotationInvariant("exponential", _exponential)
 
 
 def polynomial(degree, offset=1.0):
@@ -163,21 +196,30 @@ def random_features(network):
     return kernel
 
 
-def empirical_ntk(network):
+def empirical_ntk(network, rates=None):
     """The tangent kernel of a network as it is: inner products of its gradients in W, b and a.
 
     Parameters
     ----------
     network : TwoLayer
+    rates : dict of str to float, optional
+        Weights of the layers, >= 0: a layer left out does not count. All are 1 without it. With the
+        step sizes of gradient descent this is the kernel that the descent follows.
 
     Returns
     -------
     callable
         Kernel of rows, as the others of this module.
 
+    Raises
+    ------
+    ValueError
+        If a name in `rates` is not one of "W", "b" and "a", or a weight is negative.
+
     Notes
     -----
-    Jacot, Gabriel & Hongler 2018. `relu_ntk` is its limit for wide networks without biases.
+    Jacot, Gabriel & Hongler 2018. With the weights 1/d of W and 1 of a its limit for wide networks,
+    entries of a of size 1, is `relu_ntk`.
 
     Examples
     --------
@@ -185,7 +227,14 @@ def empirical_ntk(network):
     >>> net = TwoLayer([[1.0, 0.0]], [2.0], "relu")
     >>> empirical_ntk(net)([[3.0, 1.0]])  # 9 of a, 40 of W, 4 of b
     array([[53.]])
+    >>> empirical_ntk(net, {"W": 0.5})([[3.0, 1.0]])
+    array([[20.]])
     """
+    rates = {"W": 1.0, "b": 1.0, "a": 1.0} if rates is None else dict(rates)
+    for name, rate in rates.items():
+        _checks.one_of("rates", name, ("W", "b", "a"))
+        _checks.real(f"rates[{name!r}]", rate, minimum=0)
+    of_W, of_b, of_a = (rates.get(name, 0.0) for name in "Wba")
 
     def gradients(x):
         with torch.no_grad():
@@ -198,6 +247,6 @@ def empirical_ntk(network):
         x, z, out = _rows(x, z)
         f, slope = gradients(x)
         g, other = (f, slope) if z is x else gradients(z)
-        return out(f @ g.T + (slope @ other.T) * (1 + x @ z.T))
+        return out(of_a * (f @ g.T) + (slope @ other.T) * (of_b + of_W * (x @ z.T)))
 
     return kernel

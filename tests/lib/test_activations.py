@@ -53,3 +53,11 @@ def test_wrong_type():
     for bad in (0, 1.5, True):
         with pytest.raises(ValueError, match="degree="):
             activations.hermite(bad)
+
+
+@pytest.mark.parametrize("name", ["he2.5", "he0", "he-1", "he100", "he"])
+def test_exponents_of_hermite_names_are_whole(name):
+    with pytest.raises(
+        ValueError, match=rf"activation='{name}' is unknown.*integer k from 1 to 99"
+    ):
+        activations.get(name)

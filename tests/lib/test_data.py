@@ -1,10 +1,24 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from twolayer import activations
-from twolayer.data import GaussianMixture, MultiIndex, Parity, SingleIndex, Teacher, as_link
+from twolayer.data import (
+    GaussianMixture,
+    MultiIndex,
+    Parity,
+    SingleIndex,
+    Teacher,
+    additive,
+    as_link,
+)
+from twolayer.network import TwoLayer
+from twolayer.theory.directions import Step
+from twolayer.theory.frozen_features import FrozenFeatures
+from twolayer.theory.kernel_curves import feature_moments, feature_spectrum
 
 sizes = st.integers(1, 20)
 
@@ -13,6 +27,7 @@ sizes = st.integers(1, 20)
 def test_shapes_dtypes_and_seeds(n, d, r, link):
     for model in (
         SingleIndex(d, link, noise=0.1),
+        SingleIndex(d, link, noise=0.1, inputs="sphere"),
         MultiIndex(d, link if not callable(link) else (lambda z: z.sum(1)), r=min(r, d)),
     ):
         x, y = model.sample(n, np.random.default_rng(3))
@@ -57,6 +72,11 @@ def test_noise_has_its_standard_deviation(rng):
         (lambda: SingleIndex(3, "sign", noise=-1), ValueError, "noise=-1 must be finite and >= 0"),
         (lambda: SingleIndex(3, [np.nan]), ValueError, "link must be finite"),
         (lambda: SingleIndex(3, []), ValueError, "link="),
+        (
+            lambda: SingleIndex(3, "sign", inputs="cube"),
+            ValueError,
+            "inputs='cube' is unknown; all",
+        ),
         (lambda: MultiIndex(3, "sign", r=4), ValueError, "r=4 must be at most d=3"),
     ],
 )
@@ -83,6 +103,38 @@ def test_links_that_return_the_wrong_thing(rng):
         MultiIndex(3, lambda z: z).sample(4, rng)
     with pytest.raises(ValueError, match="non-finite"):
         SingleIndex(3, lambda z: z / 0 * 0 if False else np.full(len(z), np.inf)).sample(4, rng)
+
+
+def test_inputs_on_the_sphere(rng):
+    """Norms exactly; moments of a coordinate within 4.5 standard errors, and not the Gaussian's."""
+    d, n = 5, 100_000
+    model = SingleIndex(d, "he2", inputs="sphere")
+    x, y = model.sample(n, rng)
+    np.testing.assert_allclose(np.linalg.norm(x, axis=1), math.sqrt(d), rtol=1e-14)
+    np.testing.assert_allclose(y, (x[:, 0] ** 2 - 1) / math.sqrt(2))
+    for power, want in [(1, 0.0), (2, 1.0), (3, 0.0), (4, 3 * d / (d + 2))]:
+        values = x**power
+        error = values.std(0) / math.sqrt(n)
+        assert np.all(abs(values.mean(0) - want) < 4.5 * error)
+        assert np.all(error < 0.02)
+    assert abs(np.mean(x[:, 0] * x[:, 1])) < 4.5 / math.sqrt(n)
+    _, noisy = SingleIndex(d, lambda z: 0 * z, noise=0.7, inputs="sphere").sample(n, rng)
+    assert noisy.std() == pytest.approx(0.7, abs=4 * 0.7 / math.sqrt(2 * n))
+
+
+def test_theory_for_gaussian_inputs_refuses_the_sphere():
+    data, net = SingleIndex(4, "he2", inputs="sphere"), TwoLayer(np.eye(2, 4) + 0.1, [1, 1], "relu")
+    for law in (
+        lambda: additive(data),
+        lambda: Step(data, 10),
+        lambda: FrozenFeatures(net, data),
+        lambda: feature_moments(net, data),
+        lambda: feature_spectrum(net, data),
+    ):
+        with pytest.raises(ValueError, match="inputs='sphere' must be 'gaussian' here"):
+            law()
+    link, r = additive(data, sphere=True)
+    assert (link(np.array([2.0]))[0], r) == (pytest.approx(3 / math.sqrt(2)), 1)
 
 
 # --- mixtures

@@ -1,10 +1,13 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
 from sklearn.kernel_ridge import KernelRidge
-from sklearn.metrics.pairwise import polynomial_kernel
+from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 from twolayer import kernels
 from twolayer.network import TwoLayer
@@ -15,6 +18,7 @@ KERNELS = [
     kernels.arc_cosine.with_bias(),
     kernels.relu_ntk.with_bias(0.5),
     kernels.polynomial(3, 0.5),
+    kernels.exponential,
 ]
 
 
@@ -63,6 +67,18 @@ def test_depends_on_norms_and_angles_only(kernel, d, scale):
     np.testing.assert_allclose(kernel(x, z), kernel.profile(s[:, None], t, cosine))
 
 
+@pytest.mark.parametrize("shape", [(300, 700), (1, 70_000), (70_000, 1), (0, 3), (3, 0)])
+def test_in_blocks_as_at_once(rng, shape):
+    """More entries than a block has, and none: the formula on whole arrays, within rounding."""
+    x, z = rng.standard_normal((shape[0], 3)), rng.standard_normal((shape[1], 3))
+    s, t = (np.linalg.norm(v, axis=1) / np.sqrt(3) for v in (x, z))
+    size = np.outer(s, t)
+    cosine = np.clip(x @ z.T / 3 / size, -1, 1)
+    want = kernels.arc_cosine.profile(s[:, None], t, cosine)
+    assert kernels.arc_cosine(x, z).shape == shape
+    assert np.all(abs(kernels.arc_cosine(x, z) - want) <= 1e-13 * size)
+
+
 @given(st.integers(1, 5), st.sampled_from([0.0, 0.3, 2.0]), st.integers(1, 6))
 def test_polynomial_is_scikit_learns(degree, offset, d):
     x, z = np.random.default_rng(d).standard_normal((2, 5, d))
@@ -74,6 +90,14 @@ def test_polynomial_is_scikit_learns(degree, offset, d):
         polynomial_kernel(x, z, degree=degree, gamma=1 / d, coef0=0.3 + 0.49),
         rtol=1e-9,
     )
+
+
+def test_exponential_is_a_gaussian_kernel_on_the_sphere(rng):
+    x, z = rng.standard_normal((2, 4, 6))
+    np.testing.assert_allclose(kernels.exponential(x, z), np.exp(x @ z.T / 6))
+    x, z = (v * math.sqrt(6) / np.linalg.norm(v, axis=1, keepdims=True) for v in (x, z))
+    want = math.e * rbf_kernel(x, z, gamma=1 / 12)
+    np.testing.assert_allclose(kernels.exponential(x, z), want)
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
@@ -182,6 +206,135 @@ def test_tangent_of_wide_networks_is_their_limit(rng):
     assert np.all(
         abs(kernels.empirical_ntk(net)(x) - want) < 4.5 * terms.std(2) / np.sqrt(m) + 1e-9
     )
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_tangent_with_rates_weighs_autograds_gradients(rng, activation):
+    """J R J' with R written out; each layer alone; linear in the rates; those left out are zero."""
+    W, a, b = rng.standard_normal((7, 3)), rng.standard_normal(7), rng.standard_normal(7)
+    net, x, z = TwoLayer(W, a, activation, b), *(rng.standard_normal((k, 3)) for k in (4, 2))
+
+    def gradients(rows, name):
+        of = [torch.autograd.grad(net(row[None]).sum(), getattr(net, name))[0] for row in rows]
+        return np.array([g.numpy().ravel() for g in of])
+
+    parts = {name: gradients(x, name) @ gradients(z, name).T for name in "Wba"}
+    chosen = (
+        {"W": 1.0},
+        {"b": 1},
+        {"a": 1.0},
+        {"W": 0.3, "a": 2.0},
+        {"a": 0.7, "b": 5.0, "W": 0.1},
+        {"W": 0.0, "b": 2.0},
+        {},
+    )
+    for rates in chosen:
+        given = dict(rates)
+        kernel = kernels.empirical_ntk(net, rates)
+        want = sum((rate * parts[name] for name, rate in rates.items()), np.zeros((4, 2)))
+        np.testing.assert_allclose(kernel(x, z), want, rtol=1e-11, atol=1e-12)
+        np.testing.assert_allclose(kernel(z, x), want.T, rtol=1e-11, atol=1e-12)
+        assert kernel(x[1], z[1]) == pytest.approx(want[1, 1], abs=1e-12)
+        rates["W"] = 100.0  # the kernel keeps its own
+        np.testing.assert_allclose(kernel(x, z), want, rtol=1e-11, atol=1e-12)
+        twice = kernels.empirical_ntk(net, {name: 2 * rate for name, rate in given.items()})
+        np.testing.assert_allclose(twice(x), 2 * kernel(x), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(
+        kernels.empirical_ntk(net)(x),
+        kernels.empirical_ntk(net, dict.fromkeys("abW", 1.0))(x),
+        rtol=1e-13,
+    )
+
+
+def test_bad_rates_of_tangents(rng):
+    net = TwoLayer.ntk(4, 3, "relu", rng)
+    with pytest.raises(ValueError, match="rates='w' is unknown; allowed: 'W', 'b', 'a'"):
+        kernels.empirical_ntk(net, {"W": 1.0, "w": 1.0})
+    for bad in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match=rf"rates\['a'\]={bad} must be finite and >= 0"):
+            kernels.empirical_ntk(net, {"a": bad})
+    with pytest.raises(TypeError, match=r"rates\['b'\]='1' must be a real number"):
+        kernels.empirical_ntk(net, {"b": "1"})
+
+
+# --- its fluctuation
+
+
+PAIRS = [(angle, s, t) for angle in (0.0, 0.4, 1.2, 2.0, 2.9, np.pi) for s, t in ((1, 1), (0.5, 3))]
+
+
+def two_inputs(angle, s, t, d):
+    """Rows of length s sqrt(d) and t sqrt(d) at an angle, turned out of the axes."""
+    plane = np.zeros((2, d))
+    plane[0, 0], plane[1, :2] = s, (t * np.cos(angle), t * np.sin(angle))
+    turn = np.linalg.qr(np.random.default_rng(d).standard_normal((d, d)))[0]
+    return d**0.5 * plane @ turn
+
+
+@pytest.mark.parametrize(("angle", "s", "t"), PAIRS)
+def test_relu_deviation_by_quadrature(angle, s, t):
+    """Moments of one neuron's term over the direction of w in the plane; radius^2 is Exp(1/2)."""
+
+    def moment(power):
+        def around(phi):
+            """Mean of term^power over the radius: E[radius^2k] = 2^k k!."""
+            cosines, gate = np.cos(phi) * np.cos(phi - angle), np.cos(angle)
+            if power == 1:
+                return s * t * (2 * cosines + gate)
+            return (s * t) ** 2 * (8 * cosines**2 + 4 * cosines * gate + gate**2)
+
+        low, high = angle - np.pi / 2, np.pi / 2  # where both fire
+        return quad(around, low, high)[0] / (2 * np.pi) if high > low else 0.0
+
+    x, z = two_inputs(angle, s, t, 5)
+    want = np.sqrt(moment(2) - moment(1) ** 2)
+    assert kernels.relu_ntk(x, z) == pytest.approx(moment(1), rel=1e-6, abs=1e-7)
+    # the angle is known to 1e-8 where its cosine is 1 to rounding, the deviation to its root
+    assert kernels.relu_ntk_deviation(x, z) == pytest.approx(want, rel=1e-6, abs=2e-4 * s * t)
+    if 0 < angle < 3:
+        assert kernels.relu_ntk_deviation(x, z) == pytest.approx(want, rel=1e-9)
+
+
+@pytest.mark.parametrize(("angle", "s", "t"), PAIRS)
+def test_relu_deviation_by_monte_carlo(rng, angle, s, t):
+    """One neuron's term, with gates and slopes of a network of width 1; 4.5 standard errors."""
+    d, m = 3, 200_000
+    x, z = two_inputs(angle, s, t, d)
+    w = rng.standard_normal((m, d)) / d**0.5
+    u, v = w @ x, w @ z
+    term = np.maximum(u, 0) * np.maximum(v, 0) + x @ z / d * ((u > 0) & (v > 0))
+    one = TwoLayer(w[:1], [-1.0], "relu")  # a = +-1: the sign drops out
+    assert kernels.empirical_ntk(one, {"W": 1 / d, "a": 1.0})(x, z) == pytest.approx(term[0])
+    centred = term - term.mean()
+    variance, spread = np.mean(centred**2), np.std(centred**2) / m**0.5
+    got = kernels.relu_ntk_deviation(x, z)
+    assert abs(got**2 - variance) < 4.5 * spread + 1e-7 * (s * t) ** 2
+    mean_error = 4.5 * np.sqrt(variance / m) + 1e-7 * s * t
+    assert abs(kernels.relu_ntk(x, z) - term.mean()) < mean_error
+    assert spread < 0.02 * (s * t) ** 2
+
+
+def test_relu_deviation_of_networks(rng):
+    """Over sqrt(m) for independent neurons; sqrt(2) more in pairs, where m/2 are independent."""
+    d, m, count = 4, 40, 1500
+    x, z = two_inputs(1.0, 1.0, 1.3, d)
+    for make, factor in ((TwoLayer.mean_field, 1), (TwoLayer.symmetric, 2)):
+        nets = (make(m, d, "relu", rng) for _ in range(count))
+        values = np.array([kernels.empirical_ntk(v, {"W": m / d, "a": 1.0})(x, z) for v in nets])
+        squares = (values - kernels.relu_ntk(x, z)) ** 2
+        want = factor * kernels.relu_ntk_deviation(x, z) ** 2 / m
+        assert abs(squares.mean() - want) < 4.5 * squares.std() / count**0.5
+        assert squares.std() / count**0.5 < 0.06 * want
+
+
+def test_relu_deviation_with_bias(rng):
+    """Inputs get a constant coordinate, as for the kernel."""
+    x, d = rng.standard_normal((4, 6)), 6
+    longer = np.column_stack([x, np.full(4, 0.7 * np.sqrt(d))]) * np.sqrt((d + 1) / d)
+    got = kernels.relu_ntk_deviation.with_bias(0.7)(x)
+    np.testing.assert_allclose(got, kernels.relu_ntk_deviation(longer), rtol=1e-6)
+    assert (kernels.relu_ntk_deviation(x) >= 0).all()
+    assert kernels.relu_ntk_deviation(np.zeros(3), np.ones(3)) == 0
 
 
 def test_bad_tangents(rng):

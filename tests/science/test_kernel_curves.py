@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import comb, eval_gegenbauer, gamma, ndtr
+from scipy.special import comb, eval_gegenbauer, eval_legendre, gamma, gammaln, ive, ndtr
 from scipy.stats import norm
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import Ridge
@@ -22,6 +22,8 @@ from twolayer.kernels import RotationInvariant, arc_cosine, polynomial, relu_ntk
 from twolayer.network import TwoLayer
 from twolayer.theory.kernel_curves import (
     Spectrum,
+    degree_curves,
+    degree_errors,
     feature_moments,
     feature_spectrum,
     kernel_spectrum,
@@ -29,9 +31,11 @@ from twolayer.theory.kernel_curves import (
     optimal_curve,
     optimal_ridge,
     parity_spectrum,
+    random_feature_curve,
     relu_moments,
     sign_accuracy,
     simulate,
+    simulate_features,
 )
 
 MIXED = (0.3, 0.5, 1.0, 0.7)  # mean, odd and even parts
@@ -610,8 +614,8 @@ def test_ridge_on_a_frozen_layer_by_simulation():
         (([1.0], [0], [1.0]), "multiplicity must be finite and > 0, got 0"),
         (([1.0], [1], [-1.0]), "power must be finite and >= 0, got -1"),
         (([1.0], [1], [np.nan]), "power must be finite and >= 0, got nan"),
-        (([1.0], [1, 2], [1.0]), r"multiplicity has shape \(2,\); the three lists must have one"),
-        (([1.0], [1], [1.0, 2.0]), r"power has shape \(2,\); the three lists must have one"),
+        (([1.0], [1, 2], [1.0]), r"multiplicity has shape \(2,\); the lists must have one"),
+        (([1.0], [1], [1.0, 2.0]), r"power has shape \(2,\); the lists must have one"),
         (([], [], []), r"eigenvalues has shape \(0,\)"),
         ((1.0, 1.0, 1.0), r"eigenvalues has shape \(\)"),
         (([1.0], [1], [1.0], -1.0), "tail=-1.0 must be finite and >= 0"),
@@ -764,3 +768,436 @@ def test_spectra_on_bits_refuse_what_they_do_not_know():
         parity_spectrum(arc_cosine, Parity(5, 3, agree=0.5))
     with pytest.raises(ValueError, match="one eigenspace and no noise"):
         sign_accuracy(kernel_spectrum(arc_cosine, SingleIndex(8, MIXED)), 10)
+
+
+# --- inputs on the sphere
+
+
+def gegenbauer(k, d, u):
+    """P_k with P_k(1) = 1."""
+    return eval_gegenbauer(k, d / 2 - 1, u) / eval_gegenbauer(k, d / 2 - 1, 1.0)
+
+
+def harmonics(d, k):
+    """Their number by another formula."""
+    return 1.0 if k == 0 else (2 * k + d - 2) / k * math.comb(k + d - 3, k - 1)
+
+
+def sphere(d, link=MIXED, noise=0.0):
+    return SingleIndex(d, link, noise, inputs="sphere")
+
+
+def rounding(s):
+    """A sum of size one has it, before it is divided by sqrt(multiplicity)."""
+    return 1e-14 / np.sqrt(s.multiplicity)
+
+
+@pytest.mark.parametrize("d", [3, 8, 60])
+def test_exponential_kernel_on_the_sphere_by_bessel_functions(d):
+    s, nu = kernel_spectrum(kernels.exponential, sphere(d)), d / 2 - 1
+    assert list(s.degrees) == list(range(11))
+    log = nu * math.log(2) + gammaln(nu + 1) + np.log(ive(nu + s.degrees, 1.0)) + 1
+    assert np.all(abs(s.eigenvalues - np.exp(log)) < rounding(s) + 1e-13 * s.eigenvalues)
+
+
+@pytest.mark.parametrize(("d", "top"), [(3, 10), (300, 8), (10**4, 5), (10**5, 4), (10**6, 4)])
+def test_exponential_kernel_on_the_sphere_in_any_dimension(d, top):
+    """Rodrigues: E exp(u) on the sphere of dimension d + 2k, over d (d + 2) ... (d + 2k - 2)."""
+    s = kernel_spectrum(kernels.exponential, sphere(d))
+    assert list(s.degrees) == list(range(top + 1))
+    want = []
+    for k in range(top + 1):
+        D = d + 2 * k
+        terms = [
+            0.25**j / math.factorial(j) / math.prod(D / 2 + i for i in range(j)) for j in range(9)
+        ]
+        want.append(sum(terms) / math.prod(d + 2 * j for j in range(k)))
+    assert np.all(abs(s.eigenvalues - want) < rounding(s) + 1e-13 * np.array(want))
+    np.testing.assert_allclose(
+        s.multiplicity, [harmonics(d, k) for k in range(top + 1)], rtol=1e-12
+    )
+    left = math.e - np.dot(want, s.multiplicity)
+    assert s.tail == pytest.approx(left, abs=np.sum(rounding(s) * s.multiplicity))
+
+
+@pytest.mark.parametrize("d", [3, 10, 50])
+@pytest.mark.parametrize(
+    "kernel", [arc_cosine, relu_ntk, relu_ntk.with_bias(0.7)], ids=lambda v: v.name
+)
+def test_kernels_with_kinks_on_the_sphere_by_brute_force(kernel, d):
+    """Adaptive quadrature; Gauss quadrature of a square-root kink at d = 3 is 1e-5 off."""
+    s = kernel_spectrum(kernel, sphere(d), degree=6)
+    weight = gamma(d / 2) / gamma((d - 1) / 2) / math.sqrt(math.pi)
+    mine = dict(zip(s.degrees, s.eigenvalues, strict=True))
+    for k in range(7):
+
+        def integrand(angle, k=k):
+            u = np.cos(angle)
+            return (
+                kernel.profile(1.0, 1.0, u)
+                * gegenbauer(k, d, u)
+                * weight
+                * np.sin(angle) ** (d - 2)
+            )
+
+        want = quad(integrand, 0, np.pi, epsabs=1e-14, epsrel=1e-12)[0]
+        assert mine.get(k, 0.0) == pytest.approx(want, abs=2e-5 * 3**3 / d**3)
+        if want > 1e-6:
+            assert mine[k] == pytest.approx(want, rel=1e-3)
+    total = s.eigenvalues @ s.multiplicity + s.tail
+    assert total == pytest.approx(float(kernel.profile(1.0, 1.0, 1.0)), rel=1e-12)
+
+
+def test_odd_degrees_that_relu_features_without_bias_do_not_have():
+    for d in (3, 20, 1000):
+        s = kernel_spectrum(arc_cosine, sphere(d))
+        assert set(s.degrees) <= {0, 1, 2, 4, 6, 8, 10}
+        assert {0, 1, 2, 4} <= set(s.degrees)
+        cubic = s.outside / kernel_spectrum(kernels.exponential, sphere(d)).power[3]
+        assert cubic == pytest.approx(1, rel=1e-9)  # the target's cubic part is never seen
+
+
+@pytest.mark.parametrize("d", [3, 12, 10**3, 10**6])
+def test_power_by_degree_on_the_sphere(d):
+    """From the moments of a coordinate: 1, 3d/(d+2), 15 d^2 / ((d+2)(d+4))."""
+    c0, c1, c2, c3 = MIXED
+    fourth, sixth = 3 * d / (d + 2), 15 * d**2 / ((d + 2) * (d + 4))
+    linear = c1 + c3 * (fourth - 3) / math.sqrt(6)
+    cubic = c3**2 * (sixth - fourth**2) / 6  # x^3 less its linear part, fourth x
+    s = kernel_spectrum(kernels.exponential, sphere(d, noise=0.4))
+    want = [c0**2, linear**2, c2**2 * (fourth - 1) / 2, cubic]
+    np.testing.assert_allclose(s.power[:4], want, rtol=1e-9)
+    assert s.power[4:].sum() + s.outside < 1e-12
+    assert s.noise == pytest.approx(0.16)
+    low = kernel_spectrum(polynomial(1), sphere(d))
+    assert list(low.degrees) == [0, 1]
+    assert low.outside == pytest.approx(want[2] + want[3], rel=1e-9)
+
+
+def test_degrees_beyond_floating_point_are_left_out():
+    for d, degree in ((10**6, 150), (10**5, 158), (3, 158)):
+        s = kernel_spectrum(kernels.exponential, sphere(d), degree=degree)
+        assert np.isfinite([s.eigenvalues, s.multiplicity, s.power]).all()
+        assert s.power.sum() + s.outside > 0.5
+        assert s.tail < 0.05
+    data = sphere(10**6)
+    x, _ = data.sample(2, np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"degree=80 must be below \d+ at d=1000000"):
+        degree_errors(kernels.exponential, data, x, np.ones(2), degree=80)
+
+
+def test_degrees_of_other_spectra():
+    s = kernel_spectrum(polynomial(2), SingleIndex(7, "he2"))
+    assert sorted(s.degrees) == [0, 0, 1, 2]  # of degree 0 are 1 and the norm
+    np.testing.assert_allclose(s.multiplicity, [harmonics(7, int(k)) for k in s.degrees])
+    assert list(parity_spectrum(polynomial(2), Parity(8, 2)).degrees) == [0, 1, 2]
+    assert Spectrum([1.0], [1], [1.0]).degrees is None
+    with pytest.raises(ValueError, match=r"degrees has shape \(2,\); the lists must have one"):
+        Spectrum([1.0], [1], [1.0], degrees=[0, 1])
+
+
+def test_simulate_on_the_sphere():
+    """All norms are equal, and what is left of the theory's error is O(1/n)."""
+    data, kernel, n = sphere(16, (0.0, 0.5, 1.0), noise=0.5), kernels.exponential, 200
+    errors = [simulate(kernel, data, n, np.random.default_rng([31, k])) for k in range(16)]
+    want = optimal_curve(kernel_spectrum(kernel, data), n)
+    error = np.std(errors, ddof=1) / 4
+    assert abs(np.mean(errors) - want) < 3 * error + 4 * want / n
+    assert error < 0.05 * want
+
+
+# --- degree by degree
+
+
+@given(spectra(), samples, ridges)
+def test_errors_of_eigenspaces_sum_to_the_learning_curve(s, n, ridge):
+    errors, shares = degree_curves(s, n, ridge)
+    loss = 1e-9 * float(s._kappa(n, ridge)) * n / (ridge + s.tail)
+    want = learning_curve(s, n, ridge)
+    assert errors.sum() + s.outside == pytest.approx(want, rel=loss + 1e-9, abs=1e-9)
+    kappa = plain_kappa(s, n, ridge)
+    np.testing.assert_allclose(shares, s.eigenvalues / (s.eigenvalues + kappa), rtol=1e-6)
+
+
+def test_eigenspaces_of_gaussian_features_by_simulation():
+    """Errors and shares of each, within 3.5 s.e. (12 numbers) and a relative 1/n."""
+    lam, count, power = np.array([2.0, 0.3, 0.05]), [5, 40, 100], np.array([1.0, 0.6, 0.3])
+    noise, outside, seeds = 0.4, 0.2, 60
+    s = Spectrum(lam, count, power, outside=outside, noise=noise)
+    scale, blocks = np.sqrt(np.repeat(lam, count)), np.cumsum([0, 5, 40])
+    beta = np.sqrt(np.repeat(np.divide(power, count), count)) / scale
+    for n, ridge in [(60, 1.0), (200, 3.0)]:
+        errors, shares = [], []
+        for seed in range(seeds):
+            rng = np.random.default_rng([32, n, seed])
+            x = rng.standard_normal((n, len(scale))) * scale
+            y = x @ beta + np.sqrt(noise + outside) * rng.standard_normal(n)
+            fit = Ridge(alpha=ridge, fit_intercept=False).fit(x, y).coef_
+            errors.append(np.add.reduceat((scale * (fit - beta)) ** 2, blocks))
+            shares.append(np.add.reduceat(scale**2 * fit * beta, blocks) / power)
+        for got, want in zip((errors, shares), degree_curves(s, n, ridge), strict=True):
+            error = np.std(got, axis=0, ddof=1) / math.sqrt(seeds)
+            assert np.all(abs(np.mean(got, axis=0) - want) < 3.5 * error + want / n)
+            assert np.all(error < 0.1 * want)
+
+
+def dual(kernel, x, y, ridge):
+    return KernelRidge(alpha=ridge, kernel="precomputed").fit(kernel(x), y).dual_coef_
+
+
+@pytest.mark.parametrize(
+    "kernel", [kernels.exponential, arc_cosine, polynomial(3)], ids=lambda v: v.name
+)
+def test_degrees_of_a_predictor_by_quadrature_on_the_sphere_in_three_dimensions(kernel):
+    """Projections with Legendre polynomials on a grid that is exact to degree 47."""
+    data, points = sphere(3, noise=0.1), 24
+    height, w = np.polynomial.legendre.leggauss(points)
+    turn = 2 * np.pi * np.arange(2 * points) / (2 * points)
+    round_, flat = np.sqrt(1 - height**2)[:, None], height[:, None] * np.ones_like(turn)
+    grid = math.sqrt(3) * np.stack([round_ * np.cos(turn), round_ * np.sin(turn), flat], -1)
+    grid, w = grid.reshape(-1, 3), np.repeat(w / w.sum() / (2 * points), 2 * points)
+    x, y = data.sample(9, np.random.default_rng(33))
+    c = dual(kernel, x, y, 0.1)
+    errors, shares = degree_errors(kernel, data, x, c, degree=6)
+    f, g = kernel(grid, x) @ c, data.target(grid)
+    cosines = np.clip(grid @ grid.T / 3, -1, 1)
+    for k in range(7):
+        P = (2 * k + 1) * eval_legendre(k, cosines)
+        fk, gk = P @ (w * f), P @ (w * g)
+        tol = 1e-4 if kernel is arc_cosine else 1e-11  # kinks (1 - u)^{3/2}, steps of 0.13
+        assert errors[k] == pytest.approx(w @ (fk - gk) ** 2, abs=tol)
+        if k < 4:
+            assert shares[k] == pytest.approx(w @ (fk * gk) / (w @ gk**2), abs=3 * tol)
+        else:
+            assert np.isnan(shares[k])
+    if kernel is arc_cosine:
+        assert shares[3] == 0
+        assert errors[3] == pytest.approx(w @ gk**2 + kernel_spectrum(kernel, data).outside)
+
+
+def test_degrees_of_a_predictor_sum_to_its_test_error():
+    """Within 4 standard errors of a test set; several predictors at once."""
+    data, kernel = sphere(12, (0.2, 0.6, 0.6, 0.5), noise=0.3), kernels.exponential
+    rng = np.random.default_rng(34)
+    (x, y), (new, _) = data.sample(150, rng), data.sample(200_000, rng)
+    c = np.array([dual(kernel, x, y, ridge) for ridge in (1e-3, 1e-1)])
+    errors, shares = degree_errors(kernel, data, x, c)
+    assert errors.shape == shares.shape == (2, 11)
+    for i in range(2):
+        squares = (kernel(new, x) @ c[i] - data.target(new)) ** 2
+        error = squares.std() / math.sqrt(len(new))
+        assert abs(errors[i].sum() - squares.mean()) < 4 * error
+        assert error < 0.01 * squares.mean()
+        alone = degree_errors(kernel, data, x, c[i], degree=4)
+        np.testing.assert_allclose(alone[0], errors[i, :5], rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(alone[1], shares[i, :5], rtol=1e-9)
+
+
+def test_degrees_of_kernel_ridge_by_simulation():
+    """Means over draws against theory: within 3.5 s.e. (20 numbers) and a relative 2/d.
+
+    The equivalent is asymptotic. What it leaves out is largest where a degree is nearly learnt.
+    """
+    d, kernel, seeds = 20, kernels.exponential, 40
+    data = sphere(d, (0.0, 0.6, 0.6, 0.5), noise=0.3)
+    s = kernel_spectrum(kernel, data)
+    for n, ridge in [(60, 1e-2), (300, 1e-2), (300, 1.0)]:
+        found = []
+        for seed in range(seeds):
+            x, y = data.sample(n, np.random.default_rng([35, n, seed]))
+            found.append(degree_errors(kernel, data, x, dual(kernel, x, y, ridge), degree=3))
+        want = degree_curves(s, n, ridge)
+        for which in range(2):
+            got, expected = np.array([v[which][1:] for v in found]), want[which][1:4]
+            error = got.std(0, ddof=1) / math.sqrt(seeds)
+            slack = 2 / d * np.maximum(expected, 0.1 * s.power[1:4].mean())
+            assert np.all(abs(got.mean(0) - expected) < 3.5 * error + slack)
+
+
+def test_bad_predictors():
+    data, kernel = sphere(5), kernels.exponential
+    x, y = data.sample(4, np.random.default_rng(0))
+    off = x.copy()
+    off[2] *= 1 + 1e-7
+    with pytest.raises(ValueError, match=r"x: row 2 has norm 2\.2360682; it must be sqrt\(d\) = 2"):
+        degree_errors(kernel, data, off, y)
+    off[2] = x[2] * (1 + 1e-10)
+    degree_errors(kernel, data, off, y)
+    for arguments, error, words in [
+        ((np.dot, data, x, y), TypeError, "kernel=.* must be a RotationInvariant"),
+        ((kernel, MultiIndex(5, "he2"), x, y), TypeError, "data=.* must be a SingleIndex"),
+        ((kernel, SingleIndex(5, "he2"), x, y), ValueError, "inputs='gaussian' must be 'sphere'"),
+        ((kernel, sphere(2), x[:, :2], y), ValueError, "d=2 must be at least 3"),
+        ((kernel, data, x[:, :4], y), ValueError, r"x has shape \(4, 4\); it must be \(n, 5\)"),
+        ((kernel, data, x, y[:3]), ValueError, r"coefficients has shape \(3,\); it must be \(4,\)"),
+        ((kernel, data, x, y[None, None]), ValueError, r"coefficients has shape \(1, 1, 4\)"),
+        ((kernel, data, x, y * np.nan), ValueError, "coefficients must be finite"),
+    ]:
+        with pytest.raises(error, match=words):
+            degree_errors(*arguments)
+    with pytest.raises(ValueError, match="degree=159 must be between 1 and 158"):
+        degree_errors(kernel, data, x, y, degree=159)
+
+
+# --- random features
+
+
+def plain_random_features(s, n, m, ridge):
+    """As the paper has it, gamma by Brent's method."""
+
+    def z(gamma):
+        return s.multiplicity @ (s.eigenvalues / (s.eigenvalues + gamma)) + s.tail / gamma
+
+    def left(log):
+        g = np.exp(log)
+        return n - z(g) - m * ridge / (g * (m - z(g)))  # kappa = gamma (m - z) / m
+
+    def room(log):
+        return m - z(np.exp(log)) - 1e-12 * m
+
+    low = brentq(room, -80, 80, xtol=1e-14) if room(-80) < 0 else -80
+    g = np.exp(brentq(left, low, 80, xtol=1e-15))
+    kappa, share = g * (m - z(g)) / m, s.eigenvalues / (s.eigenvalues + g)
+    q = s.multiplicity @ share**2
+    bias = g / (s.eigenvalues + g) - kappa * s.eigenvalues / (s.eigenvalues + g) ** 2 * m / (m - q)
+    down = 1 - (q * (m - 2 * z(g)) + z(g) ** 2) / (n * (m - q))
+    return (s.power @ bias + s.outside + s.noise) / down - s.noise
+
+
+@settings(max_examples=60, deadline=None)
+@given(spectra(), samples, samples, st.floats(-1, 3).map(lambda v: 10**v))
+def test_random_features_as_the_paper_has_it(s, n, m, ridge):
+    want = plain_random_features(s, n, m, ridge)
+    assert random_feature_curve(s, n, m, ridge) == pytest.approx(want, rel=1e-5, abs=1e-9)
+
+
+@given(spectra(), samples, ridges)
+def test_infinitely_many_features_are_a_kernel(s, n, ridge):
+    loss = 1e-9 * float(s._kappa(n, ridge)) * n / (ridge + s.tail)
+    want = learning_curve(s, n, ridge)
+    got = random_feature_curve(s, n, 1e14, ridge)
+    assert got == pytest.approx(want, rel=loss + 1e-6, abs=1e-9)
+
+
+@given(spectra(), samples, samples, st.floats(-12, 3).map(lambda v: 10**v))
+def test_random_features_at_any_ridge_and_shape(s, n, m, ridge):
+    curve = random_feature_curve(s, np.array([[n], [m]]), np.array([m, n, n + 1]), ridge)
+    assert curve.shape == (2, 3)
+    assert np.isfinite(curve).all()
+    assert np.all(curve >= -1e-9 * (1 + s.noise))
+    assert curve[0, 0] == pytest.approx(random_feature_curve(s, n, m, ridge), rel=1e-9)
+
+
+@given(spectra(), samples, samples, ridges, st.sampled_from([1e-12, 1e9]))
+def test_units_of_random_features(s, n, m, ridge, unit):
+    scaled = Spectrum(
+        unit * s.eigenvalues, s.multiplicity, s.power, unit * s.tail, s.outside, s.noise
+    )
+    want = random_feature_curve(s, n, m, ridge)
+    got = random_feature_curve(scaled, n, m, unit * ridge)
+    assert got == pytest.approx(want, rel=1e-6, abs=1e-9)
+
+
+def test_the_peak_grows_as_one_over_the_root_of_the_ridge():
+    """At n = m the denominator is of the order of sqrt(ridge); off it there is a limit."""
+    s = kernel_spectrum(kernels.exponential, sphere(30, noise=0.1))
+    ridge = np.logspace(-14, -8, 4)
+    at = random_feature_curve(s, 300, 300, ridge)
+    np.testing.assert_allclose(at[:-1] / at[1:], 10, rtol=0.01)
+    for m in (150, 600):
+        off = random_feature_curve(s, 300, m, ridge)
+        np.testing.assert_allclose(off, off[0], rtol=1e-3)
+        assert np.all(off < at[-1] / 100)
+
+
+def test_random_features_of_gaussian_directions_draw_by_draw():
+    """Given the features, ridge regression on them: `learning_curve` of their own covariance."""
+    lam, count, power = np.array([1.0, 0.2, 0.01]), np.array([4, 30, 400]), [1.0, 0.7, 0.5]
+    s = Spectrum(lam, count, power, noise=0.3)
+    root = np.sqrt(np.repeat(lam, count))[:, None]
+    beta = np.sqrt(np.repeat(power / count, count))  # of the orthonormal functions
+    for m, n, ridge in [(60, 150, 1e-3), (150, 60, 1e-3), (100, 100, 0.3), (400, 100, 1.0)]:
+        errors = []
+        for seed in range(12):
+            rng = np.random.default_rng([36, m, n, seed])
+            A = root * rng.standard_normal((len(root), m)) / math.sqrt(m)
+            left, singular, _ = np.linalg.svd(A, full_matrices=False)
+            seen = (left.T @ beta) ** 2
+            own = Spectrum(singular**2, np.ones(m), seen, 0.0, np.sum(power) - seen.sum(), 0.3)
+            errors.append(learning_curve(own, n, ridge))
+        want = random_feature_curve(s, n, m, ridge)
+        error = np.std(errors, ddof=1) / math.sqrt(12)
+        assert abs(np.mean(errors) - want) < 3.5 * error + 2 * want / min(n, m)
+        assert error < 0.04 * want
+
+
+def test_random_relu_features_draw_by_draw():
+    """`feature_spectrum` of drawn layers at Gaussian inputs against the kernel's own spectrum."""
+    d, m = 20, 120
+    data = SingleIndex(d, (0.0, 0.5, 1.0), noise=0.3)
+    s, layers = kernel_spectrum(arc_cosine, data), []
+    for seed in range(12):
+        W = np.random.default_rng([37, seed]).standard_normal((m, d)) / math.sqrt(d)
+        layers.append(feature_spectrum(TwoLayer(W, np.ones(m), "relu"), data))
+    for n, ridge in [(60, 0.1), (100, 0.01), (400, 0.01)]:
+        errors = [learning_curve(own, n, ridge) for own in layers]
+        want = random_feature_curve(s, n, m, ridge)
+        error = np.std(errors, ddof=1) / math.sqrt(12)
+        assert abs(np.mean(errors) - want) < 3.5 * error + want / d
+        assert error < 0.05 * want
+
+
+@pytest.mark.parametrize("inputs", ["sphere", "gaussian"])
+def test_random_relu_features_by_simulation(inputs):
+    """Within 3.5 s.e. and a relative 2/d; several ridges of one draw."""
+    d, n, seeds = 20, 200, 16
+    data = SingleIndex(d, (0.0, 0.6, 0.6, 0.5), 0.3, inputs)
+    s, ridge = kernel_spectrum(arc_cosine, data), np.array([0.01, 0.1])
+    for m in (60, 200, 600):
+        rngs = (np.random.default_rng([38, m, k]) for k in range(seeds))
+        errors = np.array([simulate_features(data, n, m, ridge, rng, n_test=1500) for rng in rngs])
+        want = random_feature_curve(s, n, m, ridge)
+        error = errors.std(0, ddof=1) / math.sqrt(seeds)
+        assert np.all(abs(errors.mean(0) - want) < 3.5 * error + 2 * want / d)
+        assert np.all(error < 0.1 * want)
+
+
+def test_units_of_the_ridge_in_the_simulation_of_features(rng):
+    """A constant target half fitted: one eigenvalue against the ridge, all features alike."""
+    data, n, m = sphere(20, (1.0,)), 400, 2000
+    s = kernel_spectrum(arc_cosine, data)
+    ridge = n * s.eigenvalues[0]
+    want = random_feature_curve(s, n, m, ridge)
+    assert want == pytest.approx(0.25, rel=0.05)
+    # E relu varies over the neurons by 1/sqrt(d) of itself at most, over m of them and n samples
+    assert simulate_features(data, n, m, [ridge], rng)[0] == pytest.approx(want, rel=0.05)
+
+
+def test_relu_features_without_bias_never_learn_a_cubic_part(rng):
+    """Exactly: of the odd degrees they have the first only. The square they do learn."""
+    data = sphere(5, (0.0, 0.0, 0.0, 1.0))
+    unseen = kernel_spectrum(arc_cosine, data).outside
+    errors = simulate_features(data, 1000, 500, [1e-3, 0.1], rng)
+    assert unseen > 0.2
+    assert np.all(errors > 0.9 * unseen)  # of a test set of 3000
+    assert simulate_features(sphere(5, "he2"), 1000, 500, [1e-3], rng)[0] < 0.02
+
+
+def test_bad_random_features(rng):
+    s = Spectrum([1.0], [5], [1.0])
+    for arguments, words in [
+        ((0, 5, 1.0), "n must be finite and > 0, got 0"),
+        ((5, 0, 1.0), "m must be finite and > 0, got 0"),
+        ((5, 5, 0.0), "ridge must be finite and > 0, got 0"),
+        ((5, [5, 6], [-1.0, 1.0]), "ridge must be finite and > 0, got -1"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            random_feature_curve(s, *arguments)
+    for arguments, n_test, words in [
+        ((5, 0, [1.0]), 9, "m=0"),
+        ((0, 5, [1.0]), 9, "n=0"),
+        ((5, 5, [0.0]), 9, "ridges must be finite and > 0"),
+        ((5, 5, [1.0]), 0, "n=0"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            simulate_features(sphere(4), *arguments, rng, n_test=n_test)

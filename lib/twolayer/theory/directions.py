@@ -59,7 +59,7 @@ class Step:
     TypeError
         If `data` is of another kind.
     ValueError
-        If `n` is not a positive integer, or the target is linear.
+        If `n` is not a positive integer, the target is linear, or the inputs are not Gaussian.
 
     Examples
     --------

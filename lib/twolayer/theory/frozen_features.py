@@ -14,7 +14,7 @@ from scipy.special import ndtr
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer import _checks
-from twolayer.data import SingleIndex, as_link
+from twolayer.data import SingleIndex, additive
 from twolayer.hermite import nodes
 from twolayer.theory.kernel_curves import relu_moments
 
@@ -45,8 +45,8 @@ class FrozenFeatures:
     Raises
     ------
     TypeError, ValueError
-        If the activation is not ReLU, `data` is not a SingleIndex, or of another dimension, or a
-        row of W is zero or lies exactly on the direction.
+        If the activation is not ReLU, `data` is not a SingleIndex with Gaussian inputs, or of
+        another dimension, or a row of W is zero or lies exactly on the direction.
 
     Notes
     -----
@@ -67,6 +67,7 @@ class FrozenFeatures:
             raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
         if not isinstance(data, SingleIndex):
             raise TypeError(f"data={data!r} must be a SingleIndex")
+        link, _ = additive(data)
         if network.d != data.d:
             raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
         W, b = (v.detach().cpu().double().numpy() for v in (network.W, network.b))
@@ -78,7 +79,7 @@ class FrozenFeatures:
             raise ValueError("W has a row without a part across the direction; every one needs it")
         self.noise = data.noise**2
         self.z, self.weights = nodes((), _checks.positive_int("n_nodes", n_nodes))
-        self.target = as_link(data.link)(self.z)
+        self.target = link(self.z)
         cosines = np.clip(across @ across.T / np.outer(s, s), -1, 1)
         np.fill_diagonal(cosines, 1)
         self.mean = np.empty((len(self.z), len(b)))

@@ -4,7 +4,8 @@ Ridge regression sees its features through three lists: the eigenvalues of their
 often each occurs, and the target's power in each eigenspace (a `Spectrum`). From them follows the
 test error for any number of samples. The spectrum is exact here, at any dimension: for kernels
 that depend on norms and angles (`kernel_spectrum`), and for ReLU features of a given first layer
-(`feature_spectrum`).
+(`feature_spectrum`). The error splits into degrees (`degree_curves`), in a simulation on the sphere
+too (`degree_errors`). Finitely many random features instead of a kernel: `random_feature_curve`.
 """
 
 import dataclasses
@@ -17,12 +18,15 @@ from scipy.stats import binom
 from sklearn.kernel_ridge import KernelRidge
 
 from twolayer import _checks
-from twolayer.data import Parity, additive
+from twolayer.data import Parity, SingleIndex, additive, sphere
 from twolayer.hermite import coefficients, expectation, he
 from twolayer.kernels import RotationInvariant
+from twolayer.training import ridge_path
 
 __all__ = [
     "Spectrum",
+    "degree_curves",
+    "degree_errors",
     "feature_moments",
     "feature_spectrum",
     "kernel_spectrum",
@@ -30,9 +34,11 @@ __all__ = [
     "optimal_curve",
     "optimal_ridge",
     "parity_spectrum",
+    "random_feature_curve",
     "relu_moments",
     "sign_accuracy",
     "simulate",
+    "simulate_features",
 ]
 
 
@@ -54,6 +60,8 @@ class Spectrum:
         Power of the target that the eigenspaces do not hold.
     noise : float
         Variance of the label noise.
+    degrees : ndarray, shape (k,), optional
+        Of the eigenfunctions, where they are harmonics (or parities, by order).
     """
 
     eigenvalues: np.ndarray
@@ -62,15 +70,16 @@ class Spectrum:
     tail: float = 0.0
     outside: float = 0.0
     noise: float = 0.0
+    degrees: np.ndarray | None = None
 
     def __post_init__(self):
-        for name in ("eigenvalues", "multiplicity", "power"):
-            value = _checks.real_array(name, getattr(self, name), minimum=0, strict=name[0] != "p")
+        names = ("eigenvalues", "multiplicity", "power", "degrees")
+        for name in names if self.degrees is not None else names[:3]:
+            strict = name in ("eigenvalues", "multiplicity")
+            value = _checks.real_array(name, getattr(self, name), minimum=0, strict=strict)
             object.__setattr__(self, name, value)
             if value.shape != self.eigenvalues.shape or value.ndim != 1 or value.size == 0:
-                raise ValueError(
-                    f"{name} has shape {value.shape}; the three lists must have one length"
-                )
+                raise ValueError(f"{name} has shape {value.shape}; the lists must have one length")
         for name in ("tail", "outside", "noise"):
             _checks.real(name, getattr(self, name), minimum=0)
 
@@ -143,6 +152,127 @@ def learning_curve(spectrum, n, ridge):
     """
     n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
     return spectrum._error(n, spectrum._kappa(n, ridge))[()]
+
+
+def degree_curves(spectrum, n, ridge):
+    """Test error of ridge regression in each eigenspace, and how much of the target it has there.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+    n : array_like
+        Samples, > 0.
+    ridge : array_like
+        > 0, added to the sum of squares; broadcasts with `n`.
+
+    Returns
+    -------
+    errors : ndarray, shape (..., k)
+        E (f_k - g_k)^2 for the parts of fit and target in eigenspace k, in the units of y^2. Their
+        sum and ``spectrum.outside`` are the error of `learning_curve`.
+    shares : ndarray, shape (..., k)
+        E f_k g_k / E g_k^2: 0 before the eigenspace is learnt, 1 after.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite or not positive.
+
+    Notes
+    -----
+    With s_k = l_k / (l_k + kappa), kappa as in `learning_curve` and E the test error with the label
+    noise, shares are s_k and errors P_k (1 - s_k)^2 + N_k s_k^2 E / n: what is not learnt yet, and
+    what unlearnt power and noise leave behind there. On the sphere an eigenspace is a degree (see
+    `Spectrum.degrees`), and `degree_errors` measures the same. Canatar, Bordelon & Pehlevan 2021.
+
+    Examples
+    --------
+    >>> two = Spectrum([1.0, 1e-4], [10, 1000], [1.0, 1.0])
+    >>> errors, shares = degree_curves(two, 200, 1e-3)
+    >>> shares.round(2)  # the first is learnt
+    array([1.  , 0.19])
+    >>> bool(np.isclose(errors.sum(), learning_curve(two, 200, 1e-3)))
+    True
+    """
+    n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
+    kappa = spectrum._kappa(n, ridge)
+    total = (spectrum._error(n, kappa) + spectrum.noise) / n
+    shares = spectrum.eigenvalues / (spectrum.eigenvalues + kappa[..., None])
+    spread = spectrum.multiplicity * shares**2 * total[..., None]
+    return spectrum.power * (1 - shares) ** 2 + spread, shares
+
+
+def random_feature_curve(spectrum, n, m, ridge):
+    """Test error of ridge regression on m random features, without the test sample's label noise.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Of the kernel that infinitely many features have, E[phi(x) phi(z)].
+    n : array_like
+        Samples, > 0.
+    m : array_like
+        Features phi / sqrt(m), > 0; broadcasts with `n`.
+    ridge : array_like
+        > 0, added to the sum of squares; broadcasts with `n` and `m`.
+
+    Returns
+    -------
+    ndarray or float
+        E (f - f*)^2, in the units of y^2.
+
+    Raises
+    ------
+    ValueError
+        If an entry is not finite or not positive.
+
+    Notes
+    -----
+    With z = sum N_k l_k / (l_k + gamma) and q = sum N_k (l_k / (l_k + gamma))^2, two equations fix
+    gamma and kappa: n = z + ridge / kappa and m = z + m kappa / gamma. The error with noise is
+    [sum P_k (gamma / (l_k + gamma) - kappa l_k / (l_k + gamma)^2 m / (m - q)) + noise] over
+    [1 - (q (m - 2 z) + z^2) / (n (m - q))]. Simon, Karkada, Ghosh & Belkin 2024, "More is better";
+    a theorem of Defilippis, Loureiro & Misiakiewicz 2024. As code, all differences are written as
+    sums of positive terms, with (n - z)(m - z) = m ridge / gamma: nothing is lost at the peak
+    n = m, however small the ridge.
+
+    Examples
+    --------
+    >>> flat = Spectrum([1.0], [50], [1.0])
+    >>> wide = random_feature_curve(flat, 25, 1e9, 1e-9)  # a kernel again: 1 - n/d
+    >>> round(float(wide), 6)
+    0.5
+    >>> float(random_feature_curve(flat, 25, 25, 1e-9)) > 100  # as many features as samples
+    True
+    """
+    n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
+    m = _checks.real_array("m", m, minimum=0, strict=True)
+    n, m, ridge = np.broadcast_arrays(n, m, ridge)
+    trace = spectrum.eigenvalues @ spectrum.multiplicity + spectrum.tail
+
+    def fitted(gamma):
+        return spectrum._sums(gamma)[0] + spectrum.tail / gamma
+
+    least = np.minimum(n, m)
+    low, high = np.log(ridge / n), np.log(2 * trace / least + 4 * ridge / n)
+    for _ in range(100):
+        gamma = np.exp((low + high) / 2)
+        z = fitted(gamma)
+        small = (z >= least) | ((n - z) * (m - z) * gamma < m * ridge)
+        low, high = np.where(small, np.log(gamma), low), np.where(small, high, np.log(gamma))
+        if np.all(high - low < 1e-14 * np.maximum(1, abs(high))):
+            break
+    gamma = np.exp((low + high) / 2)
+    product, wide = m * ridge / gamma, np.maximum(n, m) - fitted(gamma)  # (n - z)(m - z)
+    thin = product / wide
+    n_left, m_left = np.where(m < n, wide, thin), np.where(m < n, thin, wide)
+    miss = gamma[..., None] / (spectrum.eigenvalues + gamma[..., None])
+    between = (miss * (1 - miss)) @ spectrum.multiplicity + spectrum.tail / gamma  # z - q
+    rest = m_left + between  # m - q
+    bias = (miss**2 @ spectrum.power + spectrum.outside) * m_left
+    bias += (miss @ spectrum.power + spectrum.outside) * between
+    total = (bias / rest + spectrum.noise) * n * rest / (product + between * (n_left + m_left))
+    return (total - spectrum.noise)[()]
 
 
 def _best(spectrum, n):
@@ -219,11 +349,35 @@ def _rule(diagonal, off):
     return nodes, vectors[0] ** 2
 
 
-def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
-    """The spectrum of a rotation-invariant kernel under Gaussian inputs, at any dimension.
+def _counts(d, degree):
+    """How many spherical harmonics there are of each degree, as far as floats go."""
+    counts = []
+    for k in range(degree + 1):
+        exact = math.comb(d + k - 1, k) - (math.comb(d + k - 3, k - 2) if k > 1 else 0)
+        if exact > 1e300:
+            break
+        counts.append(float(exact))
+    return np.array(counts)
 
-    Exact up to quadrature: for polynomial kernels to rounding, for kernels that are not smooth to a
-    thousandth with the default nodes from d = 6 on.
+
+def _angular_rule(d, degree, angular):
+    """Quadrature over the cosine; its orthonormal polynomials there, and at zero."""
+    j = np.arange(1, angular)
+    g = d / 2 - 1  # the cosine's polynomials are Gegenbauer's; off-diagonal of their recurrence
+    off = np.sqrt(j * (j + 2 * g - 1) / (4.0 * (j + g) * (j + g - 1)))
+    u, wu = _rule(np.zeros(angular), off)
+    ortho, at_zero = [np.ones_like(u), u / off[0]], [1.0, 0.0]
+    for k in range(1, degree):
+        ortho.append((u * ortho[-1] - off[k - 1] * ortho[-2]) / off[k])
+        at_zero.append(-off[k - 1] * at_zero[-2] / off[k])
+    return u, wu, ortho, at_zero
+
+
+def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
+    """The spectrum of a rotation-invariant kernel, at any dimension.
+
+    Inputs are Gaussian, or uniform on the sphere. Exact up to quadrature: for polynomial kernels to
+    rounding, for kernels that are not smooth to a thousandth with the default nodes from d = 6 on.
 
     Parameters
     ----------
@@ -233,7 +387,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     degree : int
         Highest degree of spherical harmonics; what lies beyond is the tail.
     radial, angular : int
-        Nodes of the quadratures over the norm and the angle.
+        Nodes of the quadratures over the norm and the angle. On the sphere there is one norm.
 
     Returns
     -------
@@ -249,7 +403,13 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     The operator commutes with rotations. On functions ``c(s) Y(x/|x|)`` with Y a harmonic of degree
     l and ``s = |x|/sqrt(d)`` it acts as the kernel R_l(s, t) = E[k(s, t, u) P_l(u)] on c
     alone, where u is the cosine of two independent inputs and P_l the Gegenbauer polynomial
-    with P_l(1) = 1 (Funk-Hecke). Each R_l is a small matrix in the nodes of the law of s.
+    with P_l(1) = 1 (Funk-Hecke). Each R_l is a small matrix in the nodes of the law of s; on the
+    sphere, s = 1, a number.
+
+    An eigenvalue of multiplicity N is the quotient of a sum of size one by sqrt(N): it has a
+    rounding error of 1e-16 / sqrt(N). Where this is a thousandth of it or more, the degree counts
+    as tail, and the target's power there as outside. Of `exponential` on the sphere the degrees up
+    to 4 are left at d = 10^6, up to 5 at 10^4.
 
     Examples
     --------
@@ -261,38 +421,32 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
     """
     if not isinstance(kernel, RotationInvariant):
         raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
-    link, r = additive(data)
+    link, r = additive(data, sphere=True)
     d = data.d
     if d < 3:
         raise ValueError(f"d={d} must be at least 3")
     angular = _within("angular", angular, 4, 2000)
     degree = _within("degree", degree, 1, angular - 2)
     i = np.arange(_within("radial", radial, 2, 200))
-    alpha = d / 2 - 1  # s^2 d/2 has the Gamma law whose polynomials are Laguerre's
-    s, ws = _rule(2 * i + alpha + 1, np.sqrt(i[1:] * (i[1:] + alpha)))
-    s = np.sqrt(s * 2 / d)
-    j = np.arange(1, angular)
-    g = d / 2 - 1  # the cosine's polynomials are Gegenbauer's; off-diagonal of their recurrence
-    off = np.sqrt(j * (j + 2 * g - 1) / (4.0 * (j + g) * (j + g - 1)))
-    u, wu = _rule(np.zeros(angular), off)
-
-    ortho, at_zero = [np.ones_like(u), u / off[0]], [1.0, 0.0]  # orthonormal; same at u = 0
-    for k in range(1, degree):
-        ortho.append((u * ortho[-1] - off[k - 1] * ortho[-2]) / off[k])
-        at_zero.append(-off[k - 1] * at_zero[-2] / off[k])
+    if getattr(data, "inputs", "gaussian") == "sphere":
+        s, ws = np.ones(1), np.ones(1)
+    else:
+        alpha = d / 2 - 1  # s^2 d/2 has the Gamma law whose polynomials are Laguerre's
+        s, ws = _rule(2 * i + alpha + 1, np.sqrt(i[1:] * (i[1:] + alpha)))
+        s = np.sqrt(s * 2 / d)
+    u, wu, ortho, at_zero = _angular_rule(d, degree, angular)
     values = kernel.profile(s[:, None, None], s[None, :, None], u)
     target = link((d**0.5 * s[:, None] * u).ravel()).reshape(len(s), len(u))
     total = float(ws @ (target**2 @ wu))
     lists = []
-    for k in range(degree + 1):
-        count = float(comb(d + k - 1, k) - comb(d + k - 3, k - 2))  # harmonic among homogeneous
+    for k, count in enumerate(_counts(d, degree)):
         matrix = values @ (wu * ortho[k]) / math.sqrt(count)  # P_k = ortho / sqrt(count)
         root = np.sqrt(ws)
         lam, vectors = np.linalg.eigh(root[:, None] * matrix * root)
         shared = 1 + (r - 1) * at_zero[k] / math.sqrt(count)  # overlap of different directions
         power = shared * (vectors.T @ (root * (target @ (wu * ortho[k])))) ** 2
-        lists += [(lam[q], count, max(power[q], 0.0)) for q in range(radial)]
-    lam, count, power = np.array(lists).T
+        lists += [(lam[q], count, max(power[q], 0.0), k) for q in range(len(s))]
+    lam, count, power, degrees = np.array(lists).T
     kept = lam * np.sqrt(count) > 1e-13 * lam.max()  # an eigenvalue's rounding is eps / sqrt(count)
     trace = float(ws @ np.diagonal(kernel.profile(s[:, None], s, 1.0)))
     mean = (ws @ target @ wu) ** 2  # the mean of a sum over r directions grows with r
@@ -303,7 +457,108 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
         tail=max(trace - float(lam[kept] @ count[kept]), 0.0),
         outside=max(total + (r - 1) * mean - float(power[kept].sum()), 0.0),
         noise=data.noise**2,
+        degrees=degrees[kept],
     )
+
+
+def degree_errors(kernel, data, x, coefficients, *, degree=10, angular=160):
+    """Test error of a kernel predictor on the sphere, degree by degree, without a test set.
+
+    Parameters
+    ----------
+    kernel : RotationInvariant
+    data : SingleIndex
+        With ``inputs="sphere"`` and d >= 3.
+    x : array_like, shape (n, d)
+        Centres of the predictor f(z) = sum_i c_i k(z, x_i): training inputs, of norm sqrt(d).
+    coefficients : array_like, shape (n,) or (q, n)
+        c, of one predictor or of q; ``KernelRidge.dual_coef_``.
+    degree : int
+        Highest degree of spherical harmonics.
+    angular : int
+        Nodes of the quadrature over the angle.
+
+    Returns
+    -------
+    errors : ndarray, shape (degree + 1,) or (q, degree + 1)
+        E (f_k - g_k)^2 for the parts of degree k of predictor and target. Their sum is the test
+        error, less what lies beyond `degree`.
+    shares : ndarray, of the same shape
+        E f_k g_k / E g_k^2; nan where the target has no part.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `kernel` or `data` is of another kind, shapes do not fit, or a row of x is off the
+        sphere by 1e-8 of its radius.
+
+    Notes
+    -----
+    The kernel is sum_k l_k N_k P_k(cosine), with P_k(1) = 1. Since E P_k(x.z) P_k(x.z') is
+    P_k(z.z') / N_k on the unit sphere, E f_k^2 = l_k^2 N_k c' P_k(X X'/d) c; and
+    E f_k g = l_k sum_i c_i g_k(x_i) (Funk-Hecke). `degree_curves` is the theory. Eigenvalues below
+    rounding count as zero, as in `kernel_spectrum`.
+
+    Examples
+    --------
+    >>> from twolayer.kernels import exponential
+    >>> data = SingleIndex(20, (0.0, 1.0, 1.0), inputs="sphere")
+    >>> x, y = data.sample(120, np.random.default_rng(0))
+    >>> dual = np.linalg.solve(exponential(x) + 1e-3 * np.eye(120), y)
+    >>> errors, shares = degree_errors(exponential, data, x, dual, degree=2)
+    >>> bool(shares[2] < shares[1] / 2)  # the linear part is learnt first
+    True
+    """
+    if not isinstance(kernel, RotationInvariant):
+        raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
+    if not isinstance(data, SingleIndex):
+        raise TypeError(f"data={data!r} must be a SingleIndex")
+    if data.inputs != "sphere":
+        raise ValueError(f"inputs={data.inputs!r} must be 'sphere'")
+    d = data.d
+    if d < 3:
+        raise ValueError(f"d={d} must be at least 3")
+    angular = _within("angular", angular, 4, 2000)
+    degree = _within("degree", degree, 1, angular - 2)
+    counts = _counts(d, degree)
+    if len(counts) <= degree:
+        raise ValueError(f"degree={degree} must be below {len(counts)} at d={d}: counts overflow")
+    x, c = _checks.real_array("x", x), _checks.real_array("coefficients", coefficients)
+    if x.ndim != 2 or x.shape[1] != d:
+        raise ValueError(f"x has shape {x.shape}; it must be (n, {d})")
+    if c.ndim not in (1, 2) or c.shape[-1] != len(x):
+        raise ValueError(f"coefficients has shape {c.shape}; it must be ({len(x)},) or (q, same)")
+    norms = np.linalg.norm(x, axis=1)
+    if (bad := np.flatnonzero(abs(norms / math.sqrt(d) - 1) > 1e-8)).size:
+        i, radius = bad[0], math.sqrt(d)
+        raise ValueError(f"x: row {i} has norm {norms[i]:.9g}; it must be sqrt(d) = {radius:.9g}")
+    u, wu, ortho, _ = _angular_rule(d, degree, angular)
+    target = _moments(wu, ortho, data.target(math.sqrt(d) * u[:, None]))
+    lam = _moments(wu, ortho, kernel.profile(np.ones(1), np.ones(1), u)) / np.sqrt(counts)
+    lam[lam * np.sqrt(counts) <= 1e-13 * lam.max()] = 0
+    squares, overlaps = np.empty((2, *c.shape[:-1], degree + 1))
+    cosines, along = x @ x.T / d, x[:, 0] / math.sqrt(d)
+    for k, (P, zonal) in enumerate(
+        zip(_gegenbauer(cosines, d, degree), _gegenbauer(along, d, degree), strict=True)
+    ):
+        squares[..., k] = lam[k] ** 2 * counts[k] * ((c @ P) * c).sum(-1)
+        overlaps[..., k] = lam[k] * math.sqrt(counts[k]) * (c @ zonal)  # <f, unit zonal harmonic>
+    present = abs(target) > 1e-12 * np.linalg.norm(target)
+    shares = overlaps / np.where(present, target, np.nan)
+    return (squares - 2 * target * overlaps + target**2).clip(min=0), shares
+
+
+def _moments(weights, ortho, values):
+    """Coefficients of a function of the cosine, given at the nodes."""
+    return np.array([p @ (weights * values) for p in ortho])
+
+
+def _gegenbauer(u, d, degree):
+    """P_0(u), ..., P_degree(u), P_k(1) = 1, one after the other: u may be large."""
+    before, now = np.zeros_like(u), np.ones_like(u)
+    for k in range(degree + 1):
+        yield now
+        before, now = now, ((2 * k + d - 2) * u * now - k * before) / (k + d - 2)
 
 
 def simulate(kernel, data, n, rng, *, n_test=3000):
@@ -313,7 +568,7 @@ def simulate(kernel, data, n, rng, *, n_test=3000):
     ----------
     kernel : RotationInvariant
     data : SingleIndex or MultiIndex
-        With a link that is a sum over directions; d >= 3.
+        With a link that is a sum over directions; d >= 3. Gaussian inputs, or on the sphere.
     n : int
         Training samples.
     rng : numpy.random.Generator
@@ -338,6 +593,50 @@ def simulate(kernel, data, n, rng, *, n_test=3000):
     (x, y), (x_test, _) = data.sample(n, rng), data.sample(n_test, rng)
     model = KernelRidge(alpha=ridge, kernel="precomputed").fit(kernel(x), y)
     return float(np.mean((model.predict(kernel(x_test, x)) - data.target(x_test)) ** 2))
+
+
+def simulate_features(data, n, m, ridges, rng, *, n_test=3000):
+    """Test errors of ridge regression on random ReLU features in a simulation, for many ridges.
+
+    Parameters
+    ----------
+    data : SingleIndex or MultiIndex
+    n, m : int
+        Training samples and features.
+    ridges : array_like, shape (k,)
+        > 0, added to the sum of squares.
+    rng : numpy.random.Generator
+    n_test : int
+        Test samples.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Means of (f - f*)^2: without label noise, as in `random_feature_curve`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    Features relu(w.x) / sqrt(m) with w uniform on the unit sphere: infinitely many have the kernel
+    `arc_cosine`.
+
+    Examples
+    --------
+    >>> from twolayer.data import SingleIndex
+    >>> rng = np.random.default_rng(0)
+    >>> simulate_features(SingleIndex(5, "identity"), 100, 50, [1e-3, 1e3], rng).round(1)
+    array([0., 1.])
+    """
+    m = _checks.positive_int("m", m)
+    (x, y), (new, _) = data.sample(n, rng), data.sample(n_test, rng)
+    W = sphere((m, data.d), rng)
+    train, test = (np.maximum(v @ W.T, 0) / math.sqrt(m) for v in (x, new))
+    readouts = ridge_path(train, y, ridges).coefficients.numpy()
+    return np.mean((readouts @ test.T - data.target(new)) ** 2, axis=1)
 
 
 def parity_spectrum(kernel, data, *, degree=8):
@@ -392,7 +691,8 @@ def parity_spectrum(kernel, data, *, degree=8):
     kept = lam > 1e-14 * abs(values).max()
     tail = max(float(values[0] - lam[kept] @ count[kept]), 0.0)
     power = (orders == data.k).astype(float)
-    return Spectrum(lam[kept], count[kept], power[kept], tail, 1 - power[kept].sum())
+    outside = 1 - power[kept].sum()
+    return Spectrum(lam[kept], count[kept], power[kept], tail, outside, degrees=orders[kept])
 
 
 def _krawtchouk(d, s):
@@ -520,7 +820,7 @@ def feature_moments(network, data, *, degree=40):
     Raises
     ------
     TypeError, ValueError
-        If the activation is not ReLU, or `data` of another kind or dimension.
+        If the activation is not ReLU, or `data` of another kind or dimension, or not Gaussian.
 
     Notes
     -----
