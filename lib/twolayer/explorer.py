@@ -129,8 +129,11 @@ def explore(parameter, values, panels, *, label, description, choice=None):
     Raises
     ------
     ValueError
-        If the values are not evenly spaced.
+        If the values are not evenly spaced, or the name of a control is no identifier.
     """
+    for name in (parameter, *(choice or ())[:1]):
+        if not name.isidentifier():
+            raise ValueError(f"parameter={name!r} must be an identifier: the page evaluates it")
     values = _checks.real_array("values", values)
     steps = np.diff(values)
     if len(values) < 2 or not (np.allclose(steps, steps[0]) and steps[0] > 0):

@@ -121,6 +121,22 @@ def test_every_page_is_in_the_contents_and_every_reference_is_used():
     assert cited == set(keys)
 
 
+def test_the_map_shows_what_each_chapter_says_it_needs():
+    """Arrows of the introduction's map: the chapters that the paragraphs "Need" refer to."""
+    said, boxes = set(), set()
+    for path in CHAPTERS:
+        boxes.add(name(path))
+        (need,) = re.findall(r"^\*\*Need[.:]\*\*.+$", prose(path), re.M)
+        pattern = r"(?:\{doc\}`([^`]+)`|\]\(([\w/.]+)\.md\))(.{0,6})"
+        for doc, link, after in re.findall(pattern, need):
+            other = (path.parent / f"{doc or link}.md").resolve()
+            said.add((name(other), name(path), "helps" if after == " helps" else "needs"))
+    svg = (BOOK / "figures" / "map.svg").read_text("utf-8")
+    drawn = re.findall(r'data-from="([^"]+)" data-to="([^"]+)" data-kind="([^"]+)"', svg)
+    assert set(drawn) == said
+    assert set(re.findall(r'data-chapter="([^"]+)"', svg)) == boxes
+
+
 def test_stored_tables_say_how_they_were_made():
     """A large run's table lies beside its chapter, which reads it and can make it again."""
     for path in BOOK.rglob("*.csv"):

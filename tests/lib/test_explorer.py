@@ -89,3 +89,17 @@ def test_squares_are_shaded_by_their_opacity():
         "type": "quantitative",
     }
     assert "opacity" not in line["encoding"]
+
+
+@pytest.mark.parametrize("names", [("log10 alpha", "c"), ("alpha", "log10 d")])
+def test_names_of_controls_are_identifiers(names):
+    line = Layer("line", "curve", {"x": [0.0, 1.0], "y": [0.0, 1.0]})
+    with pytest.raises(ValueError, match="must be an identifier"):
+        explore(
+            names[0],
+            [1.0, 2.0],
+            [panel("x", "y", [line])],
+            label="k",
+            description=".",
+            choice=(names[1], [1.0, 2.0], "c"),
+        )

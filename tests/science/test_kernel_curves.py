@@ -1201,3 +1201,14 @@ def test_bad_random_features(rng):
     ]:
         with pytest.raises(ValueError, match=words):
             simulate_features(sphere(4), *arguments, rng, n_test=n_test)
+
+
+@pytest.mark.parametrize("inputs", ["sphere", "gaussian"])
+def test_a_profile_may_ignore_the_norms(inputs):
+    short = RotationInvariant("short", lambda s, t, c: c**2)
+    full = RotationInvariant("full", lambda s, t, c: c**2 + 0 * s * t)
+    found, expected = (
+        kernel_spectrum(k, SingleIndex(9, MIXED, inputs=inputs)) for k in (short, full)
+    )
+    for name in ("eigenvalues", "multiplicity", "power"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-14)

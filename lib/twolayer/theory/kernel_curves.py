@@ -436,6 +436,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
         s = np.sqrt(s * 2 / d)
     u, wu, ortho, at_zero = _angular_rule(d, degree, angular)
     values = kernel.profile(s[:, None, None], s[None, :, None], u)
+    values = np.broadcast_to(values, (len(s), len(s), len(u)))  # it may ignore the norms
     target = link((d**0.5 * s[:, None] * u).ravel()).reshape(len(s), len(u))
     total = float(ws @ (target**2 @ wu))
     lists = []
@@ -448,7 +449,7 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
         lists += [(lam[q], count, max(power[q], 0.0), k) for q in range(len(s))]
     lam, count, power, degrees = np.array(lists).T
     kept = lam * np.sqrt(count) > 1e-13 * lam.max()  # an eigenvalue's rounding is eps / sqrt(count)
-    trace = float(ws @ np.diagonal(kernel.profile(s[:, None], s, 1.0)))
+    trace = float(ws @ np.broadcast_to(kernel.profile(s, s, 1.0), s.shape))
     mean = (ws @ target @ wu) ** 2  # the mean of a sum over r directions grows with r
     return Spectrum(
         lam[kept],
