@@ -176,17 +176,14 @@ def _moments(config, m):
     z, weight = m * v + across * t, wv[:, None] * wt
     first, second = 0.0, 0.0
     # two nodes are exact for what is linear in the noise; later passes need more
-    for e, we in zip(*nodes(n_nodes=2 if config.reuse == 1 else 20), strict=True):
-        if not config.noise:
-            e, we = 0.0, 1.0
+    noise = nodes(n_nodes=2 if config.reuse == 1 else 20) if config.noise else ((0.0,), (1.0,))
+    for e, we in zip(*noise, strict=True):
         y, at, total = f(v) + config.noise * e, z, 0.0
         for _ in range(config.reuse):
             now = g(y, at)
             total, at = total + now, at + config.eta * config.d * now
         first += we * np.sum(weight * total * (v - m * z))
         second += we * np.sum(weight * total**2)
-        if not config.noise:
-            break
     return first, second
 
 

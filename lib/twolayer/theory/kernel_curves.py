@@ -360,17 +360,11 @@ def _counts(d, degree):
     return np.array(counts)
 
 
-def _angular_rule(d, degree, angular):
-    """Quadrature over the cosine; its orthonormal polynomials there, and at zero."""
+def _angular_rule(d, angular):
+    """Quadrature over the cosine of two independent inputs: nodes and weights."""
     j = np.arange(1, angular)
     g = d / 2 - 1  # the cosine's polynomials are Gegenbauer's; off-diagonal of their recurrence
-    off = np.sqrt(j * (j + 2 * g - 1) / (4.0 * (j + g) * (j + g - 1)))
-    u, wu = _rule(np.zeros(angular), off)
-    ortho, at_zero = [np.ones_like(u), u / off[0]], [1.0, 0.0]
-    for k in range(1, degree):
-        ortho.append((u * ortho[-1] - off[k - 1] * ortho[-2]) / off[k])
-        at_zero.append(-off[k - 1] * at_zero[-2] / off[k])
-    return u, wu, ortho, at_zero
+    return _rule(np.zeros(angular), np.sqrt(j * (j + 2 * g - 1) / (4.0 * (j + g) * (j + g - 1))))
 
 
 def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
@@ -434,18 +428,18 @@ def kernel_spectrum(kernel, data, *, degree=10, radial=8, angular=160):
         alpha = d / 2 - 1  # s^2 d/2 has the Gamma law whose polynomials are Laguerre's
         s, ws = _rule(2 * i + alpha + 1, np.sqrt(i[1:] * (i[1:] + alpha)))
         s = np.sqrt(s * 2 / d)
-    u, wu, ortho, at_zero = _angular_rule(d, degree, angular)
+    u, wu = _angular_rule(d, angular)
     values = kernel.profile(s[:, None, None], s[None, :, None], u)
     values = np.broadcast_to(values, (len(s), len(s), len(u)))  # it may ignore the norms
     target = link((d**0.5 * s[:, None] * u).ravel()).reshape(len(s), len(u))
     total = float(ws @ (target**2 @ wu))
-    lists = []
-    for k, count in enumerate(_counts(d, degree)):
-        matrix = values @ (wu * ortho[k]) / math.sqrt(count)  # P_k = ortho / sqrt(count)
-        root = np.sqrt(ws)
-        lam, vectors = np.linalg.eigh(root[:, None] * matrix * root)
-        shared = 1 + (r - 1) * at_zero[k] / math.sqrt(count)  # overlap of different directions
-        power = shared * (vectors.T @ (root * (target @ (wu * ortho[k])))) ** 2
+    lists, root = [], np.sqrt(ws)
+    harmonics = _gegenbauer(np.append(u, 0.0), d, degree)  # at the nodes, and at right angles
+    for k, (count, zonal) in enumerate(zip(_counts(d, degree), harmonics, strict=False)):
+        weight = wu * zonal[:-1]
+        lam, vectors = np.linalg.eigh(root[:, None] * (values @ weight) * root)
+        shared = 1 + (r - 1) * zonal[-1]  # overlap of different directions
+        power = shared * (math.sqrt(count) * vectors.T @ (root * (target @ weight))) ** 2
         lists += [(lam[q], count, max(power[q], 0.0), k) for q in range(len(s))]
     lam, count, power, degrees = np.array(lists).T
     kept = lam * np.sqrt(count) > 1e-13 * lam.max()  # an eigenvalue's rounding is eps / sqrt(count)
@@ -533,9 +527,10 @@ def degree_errors(kernel, data, x, coefficients, *, degree=10, angular=160):
     if (bad := np.flatnonzero(abs(norms / math.sqrt(d) - 1) > 1e-8)).size:
         i, radius = bad[0], math.sqrt(d)
         raise ValueError(f"x: row {i} has norm {norms[i]:.9g}; it must be sqrt(d) = {radius:.9g}")
-    u, wu, ortho, _ = _angular_rule(d, degree, angular)
-    target = _moments(wu, ortho, data.target(math.sqrt(d) * u[:, None]))
-    lam = _moments(wu, ortho, kernel.profile(np.ones(1), np.ones(1), u)) / np.sqrt(counts)
+    u, wu = _angular_rule(d, angular)
+    weighted = wu * np.array(list(_gegenbauer(u, d, degree)))
+    target = np.sqrt(counts) * (weighted @ data.target(math.sqrt(d) * u[:, None]))
+    lam = weighted @ np.broadcast_to(kernel.profile(np.ones(1), np.ones(1), u), u.shape)
     lam[lam * np.sqrt(counts) <= 1e-13 * lam.max()] = 0
     squares, overlaps = np.empty((2, *c.shape[:-1], degree + 1))
     cosines, along = x @ x.T / d, x[:, 0] / math.sqrt(d)
@@ -547,11 +542,6 @@ def degree_errors(kernel, data, x, coefficients, *, degree=10, angular=160):
     present = abs(target) > 1e-12 * np.linalg.norm(target)
     shares = overlaps / np.where(present, target, np.nan)
     return (squares - 2 * target * overlaps + target**2).clip(min=0), shares
-
-
-def _moments(weights, ortho, values):
-    """Coefficients of a function of the cosine, given at the nodes."""
-    return np.array([p @ (weights * values) for p in ortho])
 
 
 def _gegenbauer(u, d, degree):
