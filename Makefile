@@ -2,11 +2,11 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-CHAPTERS := $(shell grep -ls 'formats: ipynb,md:myst' book/*/*.md)
 # cells read better without strict=, and an expression or an import may stand anywhere
-CELLS := $(BIN)/ruff check --ignore B905,SIM300,B018,E402,E501 --stdin-filename cell.py -
+CELLS := $(BIN)/ruff check --quiet --ignore B905,SIM300,B018,E402,E501 --stdin-filename cell.py -
+PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help book test notebooks serve scorecard bench lint clean
+.PHONY: help book check test notebooks serve scorecard bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -21,32 +21,39 @@ help:  ## list the targets
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-cluster.txt
 	@touch $@
 
-book: .venv/.ready  ## build the book into _build/html (runs only chapters that changed)
-	$(BIN)/python book/_ext/notebooks.py
-	$(BIN)/jupyter-book build --warningiserror --nitpick --keep-going --quiet .
+book: .venv/.ready  ## build the book into _build/html (runs only chapters whose results are stale)
+	@$(BIN)/python book/_ext/notebooks.py $(if $(DRAFT),--draft)
+	@echo "building the pages"
+	@$(if $(DRAFT),BOOK_DRAFT=1) $(BIN)/jupyter-book build $(if $(DRAFT),,--warningiserror) --nitpick --keep-going --quiet .
 	@echo "The book: _build/html/index.html"
 
-test: book  ## run every test: library, science, pages, and each notebook from scratch
-	$(BIN)/pytest -n 2 --dist loadfile tests
-	rm -rf _build/nbval-cache
-	TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache TQDM_DISABLE=1 OMP_NUM_THREADS=1 $(BIN)/pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=600 -n 2 --dist loadfile $(CHAPTERS:.md=.ipynb)
+check: .venv/.ready lint  ## lint, unit tests, structure, and that results are current: within a minute
+	$(PYTEST) -q -m "not slow and not built" tests/lib tests/book
 
-notebooks: .venv/.ready  ## execute what changed and write the executed notebooks beside their sources
-	$(BIN)/python book/_ext/notebooks.py --write
+test: .venv/.ready lint current book  ## run every test, and each notebook from scratch, once
+	rm -rf _build/nbval-cache
+	TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) --no-loadscope-reorder -p tests.notebooks \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 $$($(BIN)/python book/_ext/chapters.py --twins) tests
+
+current: .venv/.ready
+	@$(BIN)/python book/_ext/chapters.py --stale
+
+notebooks: .venv/.ready  ## execute what is stale and write the executed notebooks beside their sources
+	@$(BIN)/python book/_ext/notebooks.py --write
 
 serve: book  ## build, then serve the book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
 
 scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails where one does not hold
-	@$(BIN)/python -m twolayer.claims book
+	@$(BIN)/python book/_ext/scorecard.py
 
 bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
 	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
 
 lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
-	$(BIN)/ruff check lib tests benchmarks book/_ext
-	$(BIN)/ruff format --check lib tests benchmarks book/_ext
-	@for chapter in $(CHAPTERS); do $(BIN)/jupytext --quiet --pipe-fmt py:percent --check '$(CELLS)' $$chapter || exit 1; done
+	@$(BIN)/ruff check --quiet lib tests benchmarks book/_ext
+	@$(BIN)/ruff format --quiet --check lib tests benchmarks book/_ext
+	@$(BIN)/jupytext --quiet --pipe-fmt py:percent --check '$(CELLS)' $$($(BIN)/python book/_ext/chapters.py)
 
 clean:  ## remove what was built and cached; .venv stays
 	rm -rf _build .pytest_cache .ruff_cache .hypothesis

@@ -1,30 +1,84 @@
-"""The book's Sphinx extension: execution cache, repository buttons, charts, scorecard."""
+"""The book's Sphinx extension: current results into the build, buttons, charts, scorecard."""
 
-import hashlib
 import html
+import json
 import os
-import pathlib
 
+import chapters
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
 from twolayer import claims
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = chapters.ROOT
 VEGA = ("vega/versions.js", "vega/vega.min.js", "vega/vega-lite.min.js", "vega/vega-embed.min.js")
+DRAFT = bool(os.environ.get("BOOK_DRAFT"))
 
 
-def execution_cache(root=ROOT):
-    """The folder of executed chapters: another one whenever the library or a pin changes."""
-    digest = hashlib.sha256((root / "requirements.txt").read_bytes())
-    for path in sorted((root / "lib").rglob("*.py")):
-        digest.update(path.read_bytes())
-    return root / "_build" / ".jupyter_cache" / digest.hexdigest()[:12]
+def _as_built(path):
+    """The notebook of a chapter as the build reads it: what its cache looks up."""
+    from myst_nb.core.read import read_myst_markdown_notebook
+    from myst_parser.config.main import MdParserConfig
+
+    return read_myst_markdown_notebook(
+        path.read_text(encoding="utf-8"),
+        config=MdParserConfig(enable_extensions={"dollarmath", "colon_fence"}),
+        code_directive="{code-cell}",
+        raw_directive="{raw-cell}",
+        add_source_map=True,
+        path=str(path),
+    )
+
+
+def fill(folder):
+    """Bring the cache that the build reads up to date: current results in, all others out.
+
+    Results come from the committed twins and from what `make book` has run. A chapter that has
+    none is executed by the build itself.
+    """
+    import nbformat
+    from jupyter_cache import get_cache
+    from jupyter_cache.base import CacheBundleIn
+
+    cache, index = get_cache(str(folder)), folder / "keys.json"
+    known = json.loads(index.read_text("utf-8")) if index.exists() else {}
+    keys = {}
+    for path in chapters.chapters():
+        name, place = chapters.name(path), chapters.current(path, draft=DRAFT)
+        notebook = _as_built(path)
+        try:
+            kept = cache.match_cache_notebook(notebook)
+        except KeyError:
+            kept = None
+        if place is None:
+            if kept:
+                cache.remove_cache(kept.pk)
+            continue
+        keys[name] = chapters.recorded(place) | {"from": place.parent.as_posix()}
+        if kept and known.get(name) == keys[name]:
+            continue
+        done = [c for c in nbformat.read(place, 4).cells if c.cell_type == "code"]
+        code = [c for c in notebook.cells if c.cell_type == "code"]
+        for cell, result in zip(code, done, strict=True):
+            cell.outputs, cell.execution_count = result.outputs, result.execution_count
+        bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": 0.0})
+        cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    index.write_text(json.dumps(keys), "utf-8")
 
 
 def configure(app, config):
     """Set what depends on the state of the tree or on the environment."""
-    config.nb_execution_cache_path = str(execution_cache())
+    folder = ROOT / "_build" / ".jupyter_cache" / "book"
+    folder.mkdir(parents=True, exist_ok=True)
+    fill(folder)
+    config.nb_execution_cache_path = str(folder)
+    if DRAFT:
+        config.nb_execution_raise_on_error = False
+    buttons(config)
+
+
+def buttons(config):
+    """The address of the site, and the buttons that need the repository's, from the environment."""
     if site := os.environ.get("BOOK_URL"):
         config.ogp_site_url = site
     if repository := os.environ.get("BOOK_REPOSITORY", "").removesuffix("/"):
@@ -43,6 +97,20 @@ def configure(app, config):
         }
 
 
+def outdated(app, env, added, changed, removed):
+    """Pages to read again although their text is the same: their results are others."""
+    before, now = getattr(env, "book_results", {}), {}
+    for path in chapters.chapters():
+        place = chapters.current(path, draft=DRAFT)
+        now[f"book/{chapters.name(path)}"] = (
+            str(place),
+            chapters.recorded(place) if place else None,
+        )
+    env.book_results = now
+    pages = [page for page, results in now.items() if before.get(page) != results]
+    return [*pages, *(["book/scorecard"] if pages else [])]
+
+
 def add_charts(app, pagename, templatename, context, doctree):
     """Load the vendored Vega bundles, in order, on the pages that hold a chart."""
     if "vegaEmbed" in context.get("body", ""):
@@ -51,17 +119,21 @@ def add_charts(app, pagename, templatename, context, doctree):
 
 
 class Scorecard(Directive):
-    """The claim tables of all executed notebooks, chapter by chapter."""
+    """The claim tables of all chapters, from the results that their pages show."""
 
     def run(self):
-        env = self.state.document.settings.env
-        book, parts = ROOT / "book", []
-        for chapter, rows in claims.collect(book).items():
-            env.note_dependency(str(book / f"{chapter}.ipynb"))
+        parts = []
+        for path in chapters.chapters():
+            name, place = chapters.name(path), chapters.current(path, draft=DRAFT)
+            link = f'<a href="{html.escape(name)}.html">{html.escape(name)}</a>'
+            if place is None:
+                words = f"no current results (<code>{chapters.MEND}</code> makes them)."
+                parts.append(f"<p>{link}: {words}</p>")
+                continue
+            rows = claims.read(place)
             held = sum(row["holds"] for row in rows)
-            link = html.escape(f"{chapter}.html")
             parts.append(
-                f'<p><a href="{link}">{html.escape(chapter)}</a>: {held} of {len(rows)} hold.</p>'
+                f"<p>{link}: {held} of {len(rows)} hold.</p>"
                 f'<div class="claims-wrapper">{claims.table(rows)}</div>'
             )
         return [nodes.raw("", "".join(parts), format="html")]
@@ -69,6 +141,7 @@ class Scorecard(Directive):
 
 def setup(app):
     app.connect("config-inited", configure, priority=100)
+    app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", add_charts)
     app.add_directive("scorecard", Scorecard)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,52 +1,31 @@
-"""Execute the chapters in parallel, into the cache that the book is built from.
+"""Execute the chapters whose results are not current, in parallel, and keep each as it finishes.
 
-``python book/_ext/notebooks.py`` executes what is not in the cache; ``--write`` also writes the
-executed twin (NAME.ipynb) of each chapter (NAME.md), without timestamps.
+``python book/_ext/notebooks.py`` runs what the book needs; ``--write`` also writes the executed
+twins (NAME.ipynb), without timestamps; ``--draft`` goes on after an error: the book shows it.
 """
 
 import argparse
 import base64
 import concurrent.futures
+import json
+import logging
 import os
+import re
+import signal
 import sys
+import threading
+import time
 
 import jupytext
 import nbformat
-from book_machinery import ROOT, execution_cache
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn
-from jupyter_cache.executors.utils import single_nb_execution
-from myst_nb.core.read import read_myst_markdown_notebook
-from myst_parser.config.main import MdParserConfig
+from chapters import MEND, ROOT, chapters, current, key, name, store, twin
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 COVER = "fig-particles"  # the figure that README and introduction show
 TIMEOUT = 600  # seconds a cell, as in _config.yml
 
-
-def chapters():
-    """Sources of all chapters: Markdown files paired with a notebook."""
-    files = sorted((ROOT / "book").rglob("*.md"))
-    return [f for f in files if "formats: ipynb,md:myst" in f.read_text(encoding="utf-8")[:400]]
-
-
-def read(path):
-    """The notebook of a chapter as the book's build reads it (the cache's key)."""
-    return read_myst_markdown_notebook(
-        path.read_text(encoding="utf-8"),
-        config=MdParserConfig(enable_extensions={"dollarmath", "colon_fence"}),
-        code_directive="{code-cell}",
-        raw_directive="{raw-cell}",
-        add_source_map=True,
-        path=str(path),
-    )
-
-
-def execute(path):
-    """Execute one chapter in its folder."""
-    notebook = read(path)
-    return notebook, single_nb_execution(
-        notebook, cwd=str(path.parent), timeout=TIMEOUT, allow_errors=False, meta_override=True
-    )
+stopping, clients, lock = threading.Event(), set(), threading.Lock()
 
 
 def merged(outputs):
@@ -62,57 +41,151 @@ def merged(outputs):
     return kept
 
 
-def write_twin(path, executed):
-    """Write NAME.ipynb: the cells of NAME.md, the outputs of the execution."""
-    twin = jupytext.read(path)
-    code = [c for c in twin.cells if c.cell_type == "code"]
-    run = [c for c in executed.cells if c.cell_type == "code"]
-    if [c.source for c in code] != [c.source for c in run]:
-        raise SystemExit(f"{path}: the build and jupytext read different cells")
-    for cell, source in zip(code, run, strict=True):
-        cell.outputs, cell.execution_count = merged(source.outputs), source.execution_count
-    twin.metadata["jupytext"].pop("text_representation", None)  # as jupytext --sync leaves it
-    for index, cell in enumerate(twin.cells):
+def execute(path, *, draft=False):
+    """Execute a chapter in its folder: the notebook with its outputs and its key.
+
+    The key is that of the files as they are before the run: what is edited meanwhile makes the
+    results stale.
+    """
+    notebook, run_of = jupytext.read(path), key(path)
+    client = NotebookClient(
+        notebook,
+        timeout=TIMEOUT,
+        allow_errors=draft,
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens locally
+        resources={"metadata": {"path": str(path.parent)}},
+    )
+    with lock:
+        clients.add(client)
+    try:
+        if not stopping.is_set():
+            client.execute()
+    finally:
+        with lock:
+            clients.discard(client)
+    for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
-        figure = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
-        if figure == COVER:
-            images = [o.data.get("image/png") for o in cell.outputs if "data" in o]
-            image = next(filter(None, images))
+        if cell.cell_type == "code":
+            cell.outputs = merged(cell.outputs)
+    notebook.metadata["jupytext"].pop("text_representation", None)  # as jupytext --sync leaves it
+    notebook.metadata.pop("language_info", None)
+    notebook.metadata["twolayer"] = run_of
+    return notebook
+
+
+def keep(notebook, place):
+    """Write an executed notebook in one piece: whoever reads it never sees half of one."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    half = place.with_suffix(".part")
+    nbformat.write(notebook, half)
+    os.replace(half, place)
+
+
+def write_twin(path, source):
+    """Write NAME.ipynb from kept results: the cells of NAME.md, the outputs of the run."""
+    notebook, kept = jupytext.read(path), json.loads(source.read_text("utf-8"))
+    ran = (c for c in kept["cells"] if c["cell_type"] == "code")
+    for index, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{index:03d}"
+        if cell.cell_type == "code":
+            done = nbformat.from_dict(next(ran))
+            cell.outputs, cell.execution_count = done.outputs, done.execution_count
+        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == COVER:
+            image = next(o.data["image/png"] for o in cell.outputs if "image/png" in o["data"])
             (ROOT / "book" / "figures" / "cover.png").write_bytes(base64.b64decode(image))
-    nbformat.write(twin, path.with_suffix(".ipynb"))
+    notebook.metadata["jupytext"].pop("text_representation", None)
+    notebook.metadata["twolayer"] = kept["metadata"]["twolayer"]
+    keep(notebook, twin(path))
+
+
+def explain(error):
+    """What went wrong, without the whole cell: the failing claims, or the end of the traceback."""
+    if not isinstance(error, CellExecutionError):
+        return f"{type(error).__name__}: {error}"
+    if error.ename == "AssertionError" and error.evalue.startswith("claims"):
+        return error.evalue
+    plain = re.sub(r"\x1b\[[\d;]*m", "", error.traceback)
+    lines = plain.rpartition("Traceback (most recent call last)")[2].strip().splitlines()
+    return "\n".join(lines[-15:])
+
+
+def run_all(paths, draft=False):
+    """Execute chapters side by side; returns those that failed. Stops at Ctrl-C."""
+    workers, failed, done = max(1, min(len(paths), os.cpu_count() or 1)), [], 0
+    begun = {}
+
+    def work(path):
+        if stopping.is_set():
+            return None
+        begun[path] = time.monotonic()
+        print(f"running {name(path)} ...", flush=True)
+        return execute(path, draft=draft)
+
+    pool = concurrent.futures.ThreadPoolExecutor(workers)
+    futures = {pool.submit(work, path): path for path in paths}
+    try:
+        for future in concurrent.futures.as_completed(futures):
+            path = futures[future]
+            try:
+                notebook = future.result()
+            except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+                failed.append(path)
+                print(f"{name(path)}: failed\n{explain(error)}", file=sys.stderr, flush=True)
+                continue
+            errors = any(
+                o.output_type == "error" for c in notebook.cells for o in c.get("outputs", ())
+            )
+            keep(notebook, store(path, draft=errors))
+            done += 1
+            seconds = time.monotonic() - begun[path]
+            print(f"{done} of {len(paths)}: {name(path)}, {seconds:.0f} s", flush=True)
+    except KeyboardInterrupt:
+        stopping.set()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
+        with lock:
+            for client in clients:
+                if (provisioner := getattr(client.km, "provisioner", None)) and provisioner.process:
+                    provisioner.process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+        print(
+            f"\ninterrupted: {done} of {len(paths)} chapters are done and kept; "
+            "the same command goes on from there",
+            file=sys.stderr,
+            flush=True,
+        )
+        os._exit(130)  # no thread has anything left to say
+    return failed
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the executed notebooks")
-    write = parser.parse_args().write
-    cache = get_cache(str(execution_cache()))
-    executed, missing = {}, []
-    for path in chapters():
-        notebook = read(path)
-        try:
-            cache.match_cache_notebook(notebook)
-            executed[path] = cache.merge_match_into_notebook(notebook)[1]
-        except KeyError:
-            missing.append(path)
+    parser.add_argument("--draft", action="store_true", help="go on after an error in a cell")
+    options = parser.parse_args()
+    logging.getLogger("traitlets").setLevel(logging.ERROR)
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # matrices here are small: threads cost more
-    workers = max(1, min(len(missing), os.cpu_count() or 1))
-    failed = False
-    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for path, (notebook, result) in zip(missing, pool.map(execute, missing), strict=True):
-            name = path.relative_to(ROOT)
-            if result.err is not None:
-                print(f"{name}: failed\n{result.exc_string}", file=sys.stderr)
-                failed = True
-                continue
-            print(f"{name}: executed in {result.time:.1f} s")
-            bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": result.time})
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            executed[path] = notebook
-    if write:
-        for path, notebook in executed.items():
-            write_twin(path, notebook)
-    return int(failed)
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    every = chapters()
+    missing = [path for path in every if current(path, draft=options.draft) is None]
+    if missing:
+        kept = len(every) - len(missing)
+        print(f"{kept} of {len(every)} chapters are current, {len(missing)} to run", flush=True)
+    failed = run_all(missing, options.draft)
+    if failed:
+        print(
+            f"{len(failed)} of {len(missing)} chapters failed; what finished is kept. "
+            "To build the book anyway, with the errors on its pages: make book DRAFT=1",
+            file=sys.stderr,
+        )
+    for path in every if options.write else ():
+        source = current(path)
+        if source is not None and source != twin(path):
+            write_twin(path, source)
+            print(f"written: {twin(path).relative_to(ROOT)}")
+    if not options.write and not failed and missing and not options.draft:
+        print(f"the committed notebooks are older than this: `{MEND}` writes them")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import math
 import numbers
 
 import numpy as np
-import torch
 
 
 def positive_int(name, value):
@@ -83,6 +82,8 @@ def signs(name, value, count):
 
 def masks(name, value, shape, device):
     """Return `value` as a boolean tensor of this shape (..., m, d), or raise if a mask is empty."""
+    import torch  # here: what needs no tensor loads without it
+
     if not isinstance(value, torch.Tensor):
         value = np.array(value)  # a copy: torch cannot share memory that is read-only
     value = torch.as_tensor(value, device=device)
@@ -97,6 +98,8 @@ def masks(name, value, shape, device):
 
 def tensor(name, value, ndim, *, dtype=None, device=None):
     """Return `value` as a finite torch tensor with `ndim` axes, or raise."""
+    import torch  # here: what needs no tensor loads without it
+
     if not isinstance(value, torch.Tensor):
         array = np.asarray(value)  # torch cannot share memory that is read-only
         value = torch.as_tensor(array if array.flags.writeable else array.copy())

@@ -44,6 +44,12 @@ class Activation:
     kinks: tuple[float, ...] = ()
     pair: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]] | None = None
 
+    def __reduce__(self):
+        """Known ones pickle by name, others by their parts."""
+        if _ALL.get(self.name) is self or _hermite.get(self.name) is self:
+            return get, (self.name,)
+        return Activation, tuple(getattr(self, f.name) for f in dataclasses.fields(self))
+
     def both(self, z):
         """Value and derivative at a tensor `z`, at the price of one where `pair` is given."""
         return self.pair(z) if self.pair else (self.function(z), self.derivative(z))
@@ -88,12 +94,16 @@ def hermite(degree):
     if isinstance(degree, bool) or not isinstance(degree, int) or degree < 1:
         raise ValueError(f"degree={degree!r} must be a positive integer")
     scale = 1 / math.sqrt(math.factorial(degree))
-    return Activation(
+    made = Activation(
         f"he{degree}",
         lambda z: scale * he(degree, z),
         lambda z: scale * degree * he(degree - 1, z),  # He_k' = k He_{k-1}
         parity=(-1) ** degree,
     )
+    return _hermite.setdefault(made.name, made)
+
+
+_hermite = {}
 
 
 def _phi(z):

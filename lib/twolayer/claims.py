@@ -1,21 +1,17 @@
-"""The claim table: every quantitative sentence of a chapter as a row that the notebook checks.
-
-``python -m twolayer.claims book`` gathers the tables of all executed notebooks (`make scorecard`).
-"""
+"""The claim table: every quantitative sentence of a chapter as a row that the notebook checks."""
 
 import dataclasses
 import html
 import json
 import math
 import pathlib
-import sys
 
 import numpy as np
 
 from twolayer import _checks
 from twolayer.sweep import standard_error as _standard_error
 
-__all__ = ["MIME", "Claim", "Claims", "collect", "table"]
+__all__ = ["MIME", "Claim", "Claims", "number", "read", "table"]
 
 MIME = "application/vnd.twolayer.claims+json"
 
@@ -104,34 +100,60 @@ class Claims:
         self.rows.append(Claim(claim, source, relation, *numbers, why))
 
     def verify(self):
-        """Show the table, then raise AssertionError if a claim does not hold or there is none."""
+        """Show the table, then raise AssertionError if a claim does not hold or there is none.
+
+        The error names each failing row, with what was predicted and what was measured.
+        """
         from IPython.display import display
 
         display(self)
         if not self.rows:
-            raise AssertionError("the claim table is empty")
-        if failed := [row.claim for row in self.rows if not row.holds]:
-            raise AssertionError("does not hold: " + "; ".join(failed))
+            raise AssertionError("claims: the table is empty")
+        if failed := [row for row in self.rows if not row.holds]:
+            lines = [f"claims: {len(failed)} of {len(self.rows)} do not hold"]
+            for r in failed:
+                lines += [
+                    f"  does not hold: {r.claim}",
+                    f"    predicted {r.relation} {number(r.predicted)}, "
+                    f"measured {number(r.measured)} ± {number(r.standard_error)}, "
+                    f"tolerance {number(r.tolerance)} ({r.why})",
+                ]
+            raise AssertionError("\n".join(lines))
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         rows = [{**dataclasses.asdict(row), "holds": row.holds} for row in self.rows]
         rows = [{k: None if v != v else v for k, v in row.items()} for row in rows]  # nan in JSON
         text = "\n".join(
-            f"[{'holds' if r['holds'] else 'FAILS'}] {r['claim']}: {_number(r['measured'])} "
-            f"± {_number(r['standard_error'])} {r['relation']} {_number(r['predicted'])}"
+            f"[{'holds' if r['holds'] else 'FAILS'}] {r['claim']}: {number(r['measured'])} "
+            f"± {number(r['standard_error'])} {r['relation']} {number(r['predicted'])}"
             for r in rows
         )
         return {"text/plain": text, "text/html": table(rows), MIME: {"claims": rows}}
 
 
-def _number(value):
-    if value is None:
+def number(value):
+    """A number of a claim in four digits; a dash for one that is missing.
+
+    Parameters
+    ----------
+    value : float or None
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> number(2 / 3), number(1e-7), number(None)
+    ('0.6667', '1.00e-07', '–')
+    """
+    if value is None or value != value:
         return "–"
     return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
 def table(rows):
-    """The HTML table of rows as `collect` gives them.
+    """The HTML table of rows as `read` gives them.
 
     Parameters
     ----------
@@ -144,13 +166,13 @@ def table(rows):
     head = ("claim", "source", "predicted", "measured ± s.e.", "tolerance", "holds")
     body = []
     for r in rows:
-        measured = f"{_number(r['measured'])} ± {_number(r['standard_error'])}"
+        measured = f"{number(r['measured'])} ± {number(r['standard_error'])}"
         cells = (
             html.escape(r["claim"]),
             html.escape(r["source"]),
-            f"{html.escape(r['relation'])}&nbsp;{_number(r['predicted'])}",
+            f"{html.escape(r['relation'])}&nbsp;{number(r['predicted'])}",
             measured,
-            f"{_number(r['tolerance'])}: {html.escape(r['why'])}",
+            f"{number(r['tolerance'])}: {html.escape(r['why'])}",
             "yes" if r["holds"] else "<strong>no</strong>",
         )
         body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
@@ -161,52 +183,22 @@ def table(rows):
     )
 
 
-def collect(book):
-    """Read the claim tables of the executed notebooks under a folder, without running them.
+def read(path):
+    """The claim table of an executed notebook, without running it.
 
     Parameters
     ----------
-    book : path
+    path : path
 
     Returns
     -------
-    dict of str to list of dict
-        Chapter (path below `book`, without suffix) to its rows; an empty list where it has none.
+    list of dict
+        The fields of `Claim` and "holds"; empty where the notebook has no table.
     """
-    book = pathlib.Path(book)
-    found = {}
-    for path in sorted(book.rglob("*.ipynb")):
-        if any(part.startswith((".", "_")) for part in path.relative_to(book).parts):
-            continue
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        found[path.relative_to(book).with_suffix("").as_posix()] = [
-            row
-            for cell in cells
-            for output in cell.get("outputs", [])
-            for row in output.get("data", {}).get(MIME, {}).get("claims", [])
-        ]
-    return found
-
-
-_COLUMNS = ("claim", "source", "predicted", "measured", "standard_error", "tolerance", "holds")
-
-
-def main(book="book"):
-    """Print one tab-separated line a claim; 1 where one fails or a chapter has none, else 0."""
-    chapters = collect(book)
-    print("\t".join(("chapter", *(c.replace("_", " ") for c in _COLUMNS))))
-    for chapter, rows in chapters.items():
-        for row in rows:
-            values = (
-                "yes" if v is True else "no" if v is False else v for v in map(row.get, _COLUMNS)
-            )
-            cells = (" ".join(str("nan" if v is None else v).split()) for v in values)
-            print("\t".join((chapter, *cells)))
-    bad = [c for c, rows in chapters.items() if not rows or not all(r["holds"] for r in rows)]
-    for chapter in bad:
-        print(f"{chapter}: no claim table, or a claim does not hold", file=sys.stderr)
-    return int(bool(bad) or not chapters)
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    cells = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cells"]
+    return [
+        row
+        for cell in cells
+        for output in cell.get("outputs", [])
+        for row in output.get("data", {}).get(MIME, {}).get("claims", [])
+    ]

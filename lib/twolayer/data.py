@@ -1,6 +1,7 @@
 """Distributions of the data, as frozen objects with ``sample(n, rng) -> x, y``."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 
@@ -54,7 +55,11 @@ def as_link(link):
     c = _checks.real_array("link", link)
     if c.ndim != 1 or c.size == 0:
         raise ValueError(f"link={link!r} must be a name, a callable or Hermite coefficients")
-    return lambda z: sum(ck / math.sqrt(math.factorial(k)) * he(k, z) for k, ck in enumerate(c))
+    return functools.partial(_hermite_sum, tuple(c.tolist()))
+
+
+def _hermite_sum(c, z):
+    return sum(ck / math.sqrt(math.factorial(k)) * he(k, z) for k, ck in enumerate(c))
 
 
 def sphere(shape, rng):

@@ -23,7 +23,7 @@ class Layer:
     mark : {"line", "bar", "point", "rule", "square"}
     name : str
         What the legend calls it.
-    columns : dict of str to array_like, shape (k,)
+    columns : pandas.DataFrame, or dict of str to array_like, shape (k,)
         Must hold the panel's x and y (a rule needs x only); a column with the slider's name makes
         the layer move: only rows whose value is the slider's are shown, and likewise for a choice.
         nan leaves a row out. Squares are the pixels of a picture: a column ``opacity``, from 0 to

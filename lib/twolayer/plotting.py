@@ -7,7 +7,6 @@ from matplotlib.patches import Ellipse
 
 from twolayer import _checks
 from twolayer.sweep import standard_error
-from twolayer.theory import spike
 
 __all__ = [
     "COLORS",
@@ -50,24 +49,39 @@ def use_style():
     )
 
 
-def points(ax, x, samples, *, label=None, color=None, marker="o"):
+def points(ax, samples, along=None, *, x=None, label=None, color=None, marker="o"):
     """Simulation points: the mean over seeds, with error bars of one standard error.
 
     Parameters
     ----------
     ax : matplotlib Axes
-    x : array_like, shape (p,)
-    samples : array_like, shape (p, seeds)
-        Simulated values.
+    samples : xarray.DataArray
+        Simulated values, as from `twolayer.sweep.sweep`: the dimension "seed" and at most one more.
+    along : str, optional
+        The coordinate on the horizontal axis; that of the other dimension without it.
+    x : array_like, optional
+        Where the points stand instead: one number a point.
     label, color, marker
         As in matplotlib.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the samples have no labels, or dimensions beyond these.
     """
-    samples = _checks.real_array("samples", samples)
+    if not hasattr(samples, "dims"):
+        raise TypeError(f"samples must be an xarray.DataArray, got {type(samples).__name__}")
+    rest = [name for name in samples.dims if name != "seed"]
+    if "seed" not in samples.dims or len(rest) > 1:
+        raise ValueError(f"samples has dimensions {samples.dims}; it must have 'seed' and one more")
+    if x is None:
+        x = samples[along or (rest[0] if rest else "x")]
+    _checks.real_array("samples", samples)  # a mean by name would skip what is not a number
     edge = {"markeredgecolor": "white", "markeredgewidth": 0.6, "elinewidth": 1.2, "capsize": 2.5}
     ax.errorbar(
-        x,
-        samples.mean(1),
-        standard_error(samples, 1),
+        np.atleast_1d(x),
+        np.atleast_1d(samples.mean("seed")),
+        np.atleast_1d(standard_error(samples)),
         fmt=marker,
         color=color,
         label=label,
@@ -76,7 +90,9 @@ def points(ax, x, samples, *, label=None, color=None, marker="o"):
     )
 
 
-def theory_and_simulation(ax, x_theory, theory, x, samples, *, label=None, color=None, marker="o"):
+def theory_and_simulation(
+    ax, x_theory, theory, samples, along=None, *, x=None, label=None, color=None, marker="o"
+):
     """A theory line under simulation points: the form of most figures of the book.
 
     Parameters
@@ -84,13 +100,13 @@ def theory_and_simulation(ax, x_theory, theory, x, samples, *, label=None, color
     ax : matplotlib Axes
     x_theory, theory : array_like, shape (k,)
         The line; nan leaves a gap.
-    x, samples, label, marker
+    samples, along, x, label, marker
         See `points`; one label for both.
     color
         Of both; the next of the cycle without it.
     """
     (line,) = ax.plot(x_theory, theory, color=color, zorder=2)
-    points(ax, x, samples, label=label, color=line.get_color(), marker=marker)
+    points(ax, samples, along, x=x, label=label, color=line.get_color(), marker=marker)
 
 
 def levels(ax, values):
@@ -109,32 +125,30 @@ def levels(ax, values):
         ax.annotate(name, **place, **offset, fontsize=9, color="#444444")
 
 
-def spectrum(ax, values, width_ratio, strength=None, *, bins=60, color=COLORS[0]):
+def spectrum(ax, values, grid, density, outlier=None, *, bins=60, color=COLORS[0]):
     """A histogram of singular values with its Marchenko-Pastur bulk, and the predicted outlier.
 
     Parameters
     ----------
     ax : matplotlib Axes
     values : array_like, shape (k,)
-        Singular values of an (m, d) matrix.
-    width_ratio : float
-        m/d.
-    strength : float, optional
-        Strength of the spike: marks the outlier that `twolayer.theory.spike.outlier` predicts.
+        Singular values.
+    grid, density : array_like, shape (p,)
+        The predicted density of the bulk, as from `twolayer.theory.spike.bulk_density`.
+    outlier : float, optional
+        Where `twolayer.theory.spike.outlier` predicts one; nan marks none.
     bins : int
     color
     """
     values = _checks.real_array("values", values, minimum=0)
-    low, high = spike.bulk_edges(width_ratio)
     ax.hist(values, bins, density=True, color=color, alpha=0.3, label="simulation")
-    grid = np.linspace(low + 1e-6, high, 400)
-    ax.plot(grid, spike.bulk_density(grid, width_ratio), color=color, label="Marchenko–Pastur")
-    if strength is not None and np.isfinite(place := spike.outlier(strength, width_ratio)):
+    ax.plot(grid, density, color=color, label="Marchenko–Pastur")
+    if outlier is not None and np.isfinite(outlier):
         top = ax.get_ylim()[1]
         ax.annotate(
             "outlier, predicted",
-            (place, 0.06 * top),
-            (place, 0.35 * top),
+            (outlier, 0.06 * top),
+            (outlier, 0.35 * top),
             ha="center",
             color=COLORS[1],
             arrowprops={"arrowstyle": "->", "color": COLORS[1]},

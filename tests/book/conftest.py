@@ -1,25 +1,21 @@
 import functools
 import http.server
 import os
-import pathlib
 import shutil
 import threading
 
+import chapters
 import jupytext
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = chapters.ROOT
 BOOK, HTML = ROOT / "book", ROOT / "_build" / "html"
 PAGES = sorted(
     p
     for p in BOOK.rglob("*.md")
     if not any(part.startswith(("_", ".")) for part in p.relative_to(BOOK).parts)
 )
-CHAPTERS = [p for p in PAGES if "formats: ipynb,md:myst" in p.read_text("utf-8")[:400]]
-
-
-def name(path):
-    return path.relative_to(BOOK).with_suffix("").as_posix()
+CHAPTERS, name = chapters.chapters(), chapters.name
 
 
 @functools.cache

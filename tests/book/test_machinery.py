@@ -1,27 +1,16 @@
-"""The extension, the Makefile, the set-up cell and the scorecard."""
+"""The extension, the Makefile and the set-up cell."""
 
 import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import types
 
 import altair as alt
+import book_machinery
 import pytest
 
 from .conftest import CHAPTERS, ROOT, name, source
-
-
-def load(module):
-    sys.path.insert(0, str(ROOT / "book" / "_ext"))
-    try:
-        spec = importlib.util.spec_from_file_location(module, ROOT / "book/_ext" / f"{module}.py")
-        loaded = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(loaded)
-    finally:
-        sys.path.pop(0)
-    return loaded
 
 
 def make(*arguments, **environment):
@@ -35,28 +24,13 @@ def make(*arguments, **environment):
     )
 
 
-def test_a_change_in_the_library_or_the_pins_moves_the_execution_cache(tmp_path):
-    machinery = load("book_machinery")
-    shutil.copytree(ROOT / "lib", tmp_path / "lib")
-    shutil.copy(ROOT / "requirements.txt", tmp_path)
-    first = machinery.execution_cache(tmp_path)
-    assert first.name == machinery.execution_cache().name
-    module = tmp_path / "lib" / "twolayer" / "data.py"
-    module.write_text(module.read_text() + "\n")
-    second = machinery.execution_cache(tmp_path)
-    with open(tmp_path / "requirements.txt", "a") as file:
-        file.write("\n")
-    assert len({first, second, machinery.execution_cache(tmp_path)}) == 3
-
-
 def test_repository_buttons_come_from_the_environment(monkeypatch):
-    machinery = load("book_machinery")
     config = types.SimpleNamespace(html_theme_options={}, ogp_site_url="x")
     monkeypatch.delenv("BOOK_REPOSITORY", raising=False)
-    machinery.configure(None, config)
+    book_machinery.buttons(config)
     assert config.html_theme_options == {}
     monkeypatch.setenv("BOOK_REPOSITORY", "https://example.org/some/book/")
-    machinery.configure(None, config)
+    book_machinery.buttons(config)
     options = config.html_theme_options
     assert options["repository_url"] == "https://example.org/some/book"
     assert options["use_edit_page_button"]
@@ -65,6 +39,7 @@ def test_repository_buttons_come_from_the_environment(monkeypatch):
     assert options["launch_buttons"]["binderhub_url"]
 
 
+@pytest.mark.built
 def test_pages_without_an_address_have_no_buttons(html):
     if os.environ.get("BOOK_REPOSITORY"):
         pytest.skip("built with BOOK_REPOSITORY")
@@ -75,7 +50,17 @@ def test_pages_without_an_address_have_no_buttons(html):
 
 def test_make_help_lists_every_target():
     out = make("help").stdout
-    for target in ["book", "test", "notebooks", "serve", "scorecard", "bench", "lint", "clean"]:
+    for target in [
+        "book",
+        "check",
+        "test",
+        "notebooks",
+        "serve",
+        "scorecard",
+        "bench",
+        "lint",
+        "clean",
+    ]:
         assert f"make {target} " in out
 
 
@@ -92,16 +77,6 @@ def test_a_missing_or_old_python_gets_one_line(tmp_path, python):
     (line,) = [v for v in done.stdout.splitlines() if "Python >= 3.11 is needed" in v]
     assert ("was not found" in line) == (python == "missing")
     assert ("is 3.9.1" in line) == (python == "old")
-
-
-def test_scorecard_and_page_come_from_the_same_rows(html):
-    done = make("scorecard")
-    assert done.returncode == 0, done.stderr
-    rows = [line.split("\t") for line in done.stdout.splitlines()[1:]]
-    assert {row[0] for row in rows} == {name(path) for path in CHAPTERS}
-    assert all(row[-1] == "yes" for row in rows)
-    page = (html / "book" / "scorecard.html").read_text("utf-8")
-    assert page.count("<tr>") - page.count("<thead>") == len(rows)
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=name)

@@ -6,7 +6,7 @@ import pytest
 
 from .conftest import CHAPTERS, PAGES, name
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.built]
 pages = pytest.mark.parametrize("page", [name(p) for p in PAGES])
 chapters = pytest.mark.parametrize("page", [name(p) for p in CHAPTERS])
 # the theme's own: thebe is declared twice, and an unset theme is set to auto

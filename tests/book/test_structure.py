@@ -141,7 +141,8 @@ def test_stored_tables_say_how_they_were_made():
     """A large run's table lies beside its chapter, which reads it and can make it again."""
     for path in BOOK.rglob("*.csv"):
         table = load(path)
-        assert len(set(map(len, table.values()))) == 1
+        assert len(table) > 0
+        assert not table.isna().any(axis=None)
         command = path.read_text("utf-8").splitlines()[0]
         chapter = path.with_suffix(".md")
         assert f"papermill -p STORE True {path.stem}.ipynb" in command

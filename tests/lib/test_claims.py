@@ -5,8 +5,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from twolayer import claims
-from twolayer.claims import MIME, Claims
+from twolayer.claims import MIME, Claims, read
 
 
 @pytest.mark.parametrize(
@@ -26,7 +25,7 @@ def test_relations(relation, measured, holds):
     if holds:
         table.verify()
     else:
-        with pytest.raises(AssertionError, match="does not hold: c"):
+        with pytest.raises(AssertionError, match="claims: 1 of 1 do not hold"):
             table.verify()
 
 
@@ -69,13 +68,17 @@ def test_bad_rows(change, words):
         Claims().add(**arguments)
 
 
-def notebook(path, table):
-    data = {} if table is None else table._repr_mimebundle_()
-    cell = nbformat.v4.new_code_cell("claims.verify()")
-    if data:
-        cell.outputs = [nbformat.v4.new_output("display_data", data)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+def test_a_failing_claim_is_shown_with_its_numbers():
+    table = Claims()
+    table.add("good", "s", 1.0, 1.0)
+    table.add("the sky is green", "s", 1.0, [2.0, 2.5], slack=0.1, why="O(1/d)", relation="<=")
+    with pytest.raises(AssertionError) as error:
+        table.verify()
+    assert str(error.value).splitlines() == [
+        "claims: 1 of 2 do not hold",
+        "  does not hold: the sky is green",
+        "    predicted <= 1, measured 2.25 ± 0.25, tolerance 0.85 (3 s.e. + O(1/d))",
+    ]
 
 
 def test_rendering_escapes_and_is_valid_json():
@@ -87,26 +90,14 @@ def test_rendering_escapes_and_is_valid_json():
     assert "[holds] a < b & c" in bundle["text/plain"]
 
 
-def test_scorecard_prints_a_line_a_claim(tmp_path, capsys):
+def test_the_table_of_an_executed_notebook_is_read_back(tmp_path):
     table = Claims()
-    table.add("one\ttwo", "s", 1.0, [0.9, 1.1])
-    notebook(tmp_path / "part" / "chapter.ipynb", table)
-    assert claims.main(tmp_path) == 0
-    head, line = capsys.readouterr().out.splitlines()
-    assert head.split("\t")[0] == "chapter"
-    cells = line.split("\t")
-    assert cells[:3] == ["part/chapter", "one two", "s"]
-    assert cells[-1] == "yes"
-    assert len(cells) == len(head.split("\t")) == 8
-
-
-@pytest.mark.parametrize("broken", ["fails", "missing", "no chapters"])
-def test_scorecard_exits_1(tmp_path, capsys, broken):
-    if broken == "fails":
-        table = Claims()
-        table.add("c", "s", 1.0, 2.0, slack=0.1, why="w")
-        notebook(tmp_path / "chapter.ipynb", table)
-    elif broken == "missing":
-        notebook(tmp_path / "chapter.ipynb", None)
-    assert claims.main(tmp_path) == 1
-    assert broken == "no chapters" or "chapter: no claim table" in capsys.readouterr().err
+    table.add("one", "s", 1.0, [0.9, 1.1])
+    cell = nbformat.v4.new_code_cell("claims.verify()")
+    cell.outputs = [nbformat.v4.new_output("display_data", table._repr_mimebundle_())]
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "chapter.ipynb")
+    (row,) = read(tmp_path / "chapter.ipynb")
+    assert (row["claim"], row["holds"]) == ("one", True)
+    cell.outputs = []
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "chapter.ipynb")
+    assert read(tmp_path / "chapter.ipynb") == []

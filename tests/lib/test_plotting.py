@@ -1,8 +1,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 from twolayer import plotting
+from twolayer.theory import spike
 
 
 @pytest.fixture
@@ -15,22 +17,36 @@ def ax():
 
 
 def test_theory_and_simulation_draws_mean_and_standard_error(ax, rng):
-    samples = rng.standard_normal((3, 8))
-    plotting.theory_and_simulation(ax, [0, 1], [0, 1], [0, 1, 2], samples, label="law")
+    values = rng.standard_normal((8, 3))
+    samples = xr.DataArray(values, {"d": [10, 20, 40]}, ("seed", "d"))
+    plotting.theory_and_simulation(ax, [0, 1], [0, 1], samples, label="law")
     container = ax.containers[0]
-    np.testing.assert_allclose(container.lines[0].get_ydata(), samples.mean(1))
+    np.testing.assert_array_equal(container.lines[0].get_xdata(), [10, 20, 40])
+    np.testing.assert_allclose(container.lines[0].get_ydata(), values.mean(0))
     low, high = (bar.get_ydata() for bar in container.lines[1])
-    np.testing.assert_allclose((high - low) / 2, samples.std(1, ddof=1) / np.sqrt(8))
+    np.testing.assert_allclose((high - low) / 2, values.std(0, ddof=1) / np.sqrt(8))
     assert ax.lines[0].get_color() == container.lines[0].get_color()
     assert container.lines[0].get_linestyle() == "None"  # simulation is never a line
     assert ax.get_legend_handles_labels()[1] == ["law"]
 
 
+def test_points_stand_at_the_coordinate_that_is_named(ax, rng):
+    samples = xr.DataArray(rng.standard_normal((2, 4)), {"d": [10, 20]}, ("d", "seed"))
+    samples = samples.assign_coords(ratio=("d", [0.5, 1.0]))
+    plotting.points(ax, samples, "ratio")
+    plotting.points(ax, samples, x=[3, 4])
+    plotting.points(ax, samples.sel(d=10), x=7)
+    drawn = [c.lines[0].get_xdata().tolist() for c in ax.containers]
+    assert drawn == [[0.5, 1.0], [3, 4], [7]]
+
+
 def test_spectrum_marks_the_outlier_only_above_the_threshold(ax, rng):
     values = np.linalg.svd(rng.standard_normal((40, 40)) / 40**0.5, compute_uv=False)
-    plotting.spectrum(ax, values, 1.0, strength=0.5)
+    grid = np.linspace(0.01, 2, 50)
+    bulk = spike.bulk_density(grid, 1.0)
+    plotting.spectrum(ax, values, grid, bulk, spike.outlier(0.5, 1.0))
     assert not ax.texts
-    plotting.spectrum(ax, values, 1.0, strength=2.0)
+    plotting.spectrum(ax, values, grid, bulk, spike.outlier(2.0, 1.0))
     assert ax.texts[0].xy[0] == pytest.approx(2.5)
 
 
@@ -52,6 +68,10 @@ def test_levels(ax):
 
 
 def test_bad_input(ax):
+    with pytest.raises(TypeError, match=r"must be an xarray\.DataArray, got ndarray"):
+        plotting.points(ax, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="must have 'seed' and one more"):
+        plotting.points(ax, xr.DataArray(np.ones((2, 3)), dims=("a", "b")))
     with pytest.raises(ValueError, match="2 orthonormal rows of length 3"):
         plotting.particles(ax, np.ones((4, 3)), np.ones(4), np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"a has shape \(3,\); W has 4 rows"):

@@ -372,7 +372,7 @@ def test_students_that_jump_and_links_with_hidden_jumps_are_refused():
 
 def test_the_floor_of_the_chapter_by_monte_carlo():
     """What the best prediction e0(k) + e1(k) zeta leaves of the sign target, against the page."""
-    rows = claims.collect(pathlib.Path(__file__).parents[2] / "book")["first_step/one_step"]
+    rows = claims.read(pathlib.Path(__file__).parents[2] / "book/first_step/one_step.ipynb")
     (floor,) = (r["predicted"] for r in rows if r["claim"] == "no step goes below the floor")
     rho = np.sqrt(FirstStep("tanh", "sign", 16.0, 1.0).alignment)
     k, zeta = np.random.default_rng(9).standard_normal((2, 1_000_000))

@@ -1,0 +1,63 @@
+"""Every claim of the book with what was predicted and measured: ``make scorecard``.
+
+Prints one tab-separated line a claim and a summary; exits with 1 where one does not hold, a chapter
+has no table, or its results are older than the code that made them.
+"""
+
+import os
+import sys
+
+from chapters import chapters, name, stale, twin
+
+from twolayer.claims import number, read
+
+HEAD = (
+    "chapter",
+    "claim",
+    "source",
+    "predicted",
+    "measured",
+    "standard error",
+    "tolerance",
+    "holds",
+)
+
+
+def lines(chapter, rows):
+    """The claims of a chapter as lines."""
+    for row in rows:
+        measured, error, tolerance = (
+            number(row[k]) for k in ("measured", "standard_error", "tolerance")
+        )
+        predicted = f"{row['relation']} {number(row['predicted'])}"
+        holds = "yes" if row["holds"] else "no"
+        cells = (row["claim"], row["source"], predicted, measured, error, tolerance, holds)
+        yield "\t".join((chapter, *(" ".join(cell.split()) for cell in cells)))
+
+
+def main(sources, old):
+    """Print the claims of the chapters that are not among the `old`; 1 if anything is amiss."""
+    tables = {path: read(twin(path)) for path in sources if path not in old}
+    print("\t".join(HEAD))
+    for path, rows in tables.items():
+        for line in lines(name(path), rows):
+            print(line)
+    held = sum(row["holds"] for rows in tables.values() for row in rows)
+    total = sum(map(len, tables.values()))
+    print(f"{held} of {total} claims hold, in {len(tables)} of {len(sources)} chapters")
+    sys.stdout.flush()
+    for line in old.values():
+        print(line, file=sys.stderr)
+    for path, rows in tables.items():
+        if not rows:
+            print(f"{name(path)}: no claim table", file=sys.stderr)
+    return int(bool(old) or not tables or not all(tables.values()) or held < total)
+
+
+if __name__ == "__main__":
+    try:
+        code = main(chapters(), stale())
+    except BrokenPipeError:  # as under `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
