@@ -7,8 +7,6 @@ import pytest
 from .conftest import CHAPTERS, PAGES, name
 
 pytestmark = [pytest.mark.browser, pytest.mark.built]
-pages = pytest.mark.parametrize("page", [name(p) for p in PAGES])
-chapters = pytest.mark.parametrize("page", [name(p) for p in CHAPTERS])
 # the theme's own: thebe is declared twice, and an unset theme is set to auto
 THEIRS = ("THEBE_JS_URL", "invalid theme mode")
 
@@ -44,31 +42,38 @@ class Visit:
         self.context.close()
 
 
-@pages
-def test_opens_offline_without_errors_and_with_its_mathematics(chromium, site, page):
-    with Visit(chromium, site, page) as visit:
-        visit.page.wait_for_timeout(500)
-        formulas = visit.page.locator(".math")
-        if formulas.count():
-            visit.page.wait_for_function(
-                "n => document.querySelectorAll('mjx-container').length >= n", arg=formulas.count()
-            )
-        assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
-        assert visit.said == []
-        assert visit.left == []
-        assert overflow(visit) <= 0
-        for image in visit.page.locator("main img").all():
-            assert image.get_attribute("alt"), image.get_attribute("src")
-            assert image.evaluate("i => i.complete && i.naturalWidth > 0")
+def shared(paths):
+    """Tests of open pages: each page is opened once, for all of them in turn."""
+    return pytest.mark.parametrize("visit", list(map(name, paths)), indirect=True, scope="module")
+
+
+pages, chapters = shared(PAGES), shared(CHAPTERS)
+
+
+@pytest.fixture(scope="module")
+def visit(request, chromium, site):
+    with Visit(chromium, site, request.param) as visit:
+        yield visit
 
 
 @pages
-def test_a_dark_phone_shows_a_dark_page_without_overflow(chromium, site, page):
-    options = {"color_scheme": "dark", "viewport": {"width": 375, "height": 800}}
-    with Visit(chromium, site, page, **options) as visit:
-        visit.page.wait_for_timeout(300)
-        assert visit.page.evaluate("document.documentElement.dataset.theme") == "dark"
-        assert overflow(visit) <= 0
+def test_opens_offline_without_errors_and_with_its_mathematics(visit):
+    visit.page.wait_for_timeout(500)
+    formulas = visit.page.locator(".math")
+    if formulas.count():
+        visit.page.wait_for_function(
+            "n => document.querySelectorAll('mjx-container').length >= n", arg=formulas.count()
+        )
+    assert visit.page.locator("mjx-merror, [data-mjx-error]").count() == 0
+    assert visit.said == []
+    assert visit.left == []
+    assert overflow(visit) <= 0
+    images = visit.page.locator("main img").evaluate_all(
+        "all => all.map(i => [i.src, i.alt, i.complete && i.naturalWidth > 0])"
+    )
+    for source, alternative, shown in images:
+        assert alternative, source
+        assert shown, source
 
 
 def overflow(visit):
@@ -78,43 +83,64 @@ def overflow(visit):
     )
 
 
-def picture(visit):
-    return visit.page.locator(".vega-embed canvas, .vega-embed svg").first.screenshot()
+PICTURE = """[...document.querySelectorAll('.vega-embed svg, .vega-embed canvas')]
+    .map(e => e.tagName == 'CANVAS' ? e.toDataURL() : e.outerHTML).join()"""
 
 
 @chapters
-def test_the_slider_moves_the_figure_by_mouse_and_by_keyboard(chromium, site, page):
-    with Visit(chromium, site, page) as visit:
-        slider = visit.page.locator(".vega-bindings input[type=range]").first
-        slider.scroll_into_view_if_needed()
-        visit.page.wait_for_timeout(500)
-        start, before = slider.input_value(), picture(visit)
-        assert picture(visit) == before
-        slider.focus()
-        visit.page.keyboard.press("ArrowRight")
-        visit.page.wait_for_timeout(300)
-        keyed, by_key = slider.input_value(), picture(visit)
-        assert float(keyed) > float(start)
-        assert by_key != before
-        box = slider.bounding_box()
-        visit.page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + box["height"] / 2)
-        visit.page.wait_for_timeout(300)
-        assert float(slider.input_value()) < float(start)
-        assert picture(visit) != by_key
-        described = visit.page.locator(".vega-embed [aria-label], .vega-embed[aria-label]")
-        assert any(len(d.get_attribute("aria-label")) > 80 for d in described.all())
+def test_the_slider_moves_the_figure_by_mouse_and_by_keyboard(visit):
+    page = visit.page
+    slider = page.locator(".vega-bindings input[type=range]").first
+    slider.scroll_into_view_if_needed()
+    page.wait_for_timeout(300)
+    start, before = slider.input_value(), page.evaluate(PICTURE)
+    assert before
+    page.wait_for_timeout(100)
+    assert page.evaluate(PICTURE) == before
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"old => {PICTURE} != old", arg=before)
+    keyed, by_key = slider.input_value(), page.evaluate(PICTURE)
+    assert float(keyed) > float(start)
+    box = slider.bounding_box()
+    page.mouse.click(box["x"] + 0.1 * box["width"], box["y"] + box["height"] / 2)
+    page.wait_for_function(f"old => {PICTURE} != old", arg=by_key)
+    assert float(slider.input_value()) < float(start)
+    described = visit.page.locator(".vega-embed [aria-label], .vega-embed[aria-label]")
+    assert any(len(d.get_attribute("aria-label")) > 80 for d in described.all())
 
 
 @chapters
-def test_solutions_are_folded_and_open(chromium, site, page):
-    with Visit(chromium, site, page) as visit:
-        solutions = visit.page.locator(".solution")
-        assert solutions.count() >= 5
-        for solution in solutions.all():
-            body = solution.locator("#solution-content")
-            assert not body.is_visible()
-            solution.locator("button.toggle-button").first.click()
-            body.wait_for(state="visible")
+def test_solutions_are_folded_and_open(visit):
+    solutions = visit.page.locator(".solution")
+    assert solutions.count() >= 5
+    bodies = visit.page.locator(".solution #solution-content")
+    assert bodies.count() == solutions.count()
+    assert not any(body.is_visible() for body in bodies.all())
+    first = solutions.first
+    first.locator("button.toggle-button").first.click()
+    first.locator("#solution-content").wait_for(state="visible")
+    first.locator("button.toggle-button").first.click()
+    solutions.evaluate_all(
+        "all => all.forEach(s => s.querySelector('button.toggle-button').click())"
+    )
+    for body in bodies.all():
+        body.wait_for(state="visible")
+
+
+@pages
+def test_a_dark_phone_shows_a_dark_page_without_overflow(visit):
+    visit.page.emulate_media(color_scheme="dark")
+    visit.page.set_viewport_size({"width": 375, "height": 800})
+    visit.page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
+    visit.page.wait_for_timeout(200)
+    assert overflow(visit) <= 0
+
+
+def test_a_page_opened_in_the_dark_is_dark(chromium, site):
+    options = {"color_scheme": "dark", "viewport": {"width": 375, "height": 800}}
+    with Visit(chromium, site, "intro", **options) as visit:
+        assert visit.page.evaluate("document.documentElement.dataset.theme") == "dark"
 
 
 def test_search_finds_the_spike(chromium, site):
@@ -135,8 +161,8 @@ def test_copy_buttons_and_numbers(chromium, site):
         assert "??" not in text
 
 
-@pages
-def test_opengraph_tags(html, page):
-    text = (html / "book" / f"{page}.html").read_text("utf-8")
-    assert 'property="og:title"' in text
-    assert 'property="og:description"' in text
+def test_opengraph_tags(html):
+    for page in map(name, PAGES):
+        text = (html / "book" / f"{page}.html").read_text("utf-8")
+        assert 'property="og:title"' in text, page
+        assert 'property="og:description"' in text, page

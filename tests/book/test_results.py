@@ -30,7 +30,7 @@ kernelspec:
 # Small
 
 ```{code-cell} python3
-from twolayer.data import SingleIndex
+from twolayer.exercises import check
 from twolayer.claims import Claims
 
 BODY
@@ -96,11 +96,11 @@ def key_after(tree, path, edit):
 @pytest.mark.parametrize(
     ("file", "edit", "found"),
     [
-        ("lib/twolayer/data.py", lambda s: s + "\nX = 1\n", ["twolayer.data"]),
-        ("lib/twolayer/hermite.py", lambda s: s + "\nX = 1\n", ["twolayer.hermite"]),
+        ("lib/twolayer/sweep.py", lambda s: s + "\nX = 1\n", ["twolayer.sweep"]),
+        ("lib/twolayer/_checks.py", lambda s: s + "\nX = 1\n", ["twolayer._checks"]),
         ("lib/twolayer/__init__.py", lambda s: s + "\nX = 1\n", ["twolayer"]),
-        ("lib/twolayer/data.py", lambda s: s + "\n# a comment\n\n", []),
-        ("lib/twolayer/data.py", lambda s: s.replace('"""Draw', '"""Draws'), []),
+        ("lib/twolayer/sweep.py", lambda s: s + "\n# a comment\n\n", []),
+        ("lib/twolayer/sweep.py", lambda s: s.replace('"""Evaluate', '"""Evaluates'), []),
         ("lib/twolayer/plotting.py", lambda s: s + "\nX = 1\n", []),
         ("lib/twolayer/theory/lazy.py", lambda s: s + "\nX = 1\n", []),
         ("requirements.txt", lambda s: s.replace("numpy==2", "numpy==1"), ["numpy"]),
@@ -177,16 +177,16 @@ def test_results_are_kept_served_while_current_and_never_after(tree):
     shutil.rmtree(tree / "_build")
     assert run(tree).stdout == "", "a fresh clone runs nothing"
     twin = chapters.twin(path).read_bytes()
-    module = tree / "lib/twolayer/data.py"
+    module = tree / "lib/twolayer/exercises.py"
     text = module.read_text()
     module.write_text(text + "\nX = 1\n")
     card = run(tree, "scorecard.py")
     assert card.returncode == 1
-    assert "today's twolayer.data; `make notebooks` mends it" in card.stderr
+    assert "today's twolayer.exercises; `make notebooks` mends it" in card.stderr
     assert "one is one" not in card.stdout
     stale = run(tree, "chapters.py", "--stale")
     assert stale.returncode == 1
-    assert "part/small: its results do not come from today's twolayer.data;" in stale.stderr
+    assert "part/small: its results do not come from today's twolayer.exercises;" in stale.stderr
     assert "1 of 1: part/small" in run(tree, "notebooks.py", "--write").stdout
     again = json.loads(chapters.twin(path).read_text())
     module.write_text(text)
