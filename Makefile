@@ -2,10 +2,9 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# three workers on two cores: some wait for a kernel or a browser; long files first
 # cells read better without strict=, and an expression or an import may stand anywhere
 CELLS := $(BIN)/ruff check --quiet --ignore B905,SIM300,B018,E402,E501 --stdin-filename cell.py -
-PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
 .PHONY: help book check test notebooks serve scorecard bench lint current clean
 
@@ -29,11 +28,12 @@ book: .venv/.ready  ## build the book into _build/html (runs only chapters whose
 	@echo "The book: _build/html/index.html"
 
 check: .venv/.ready lint  ## lint, unit tests, structure, and that results are current: within a minute
-	@$(PYTEST) -n 2 -q -m "not slow and not built" tests/lib tests/book
+	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not built" tests/lib tests/book
 
+# three workers on two cores: some wait for a kernel or a browser; what takes long comes first
 test: .venv/.ready lint current book  ## run every test, and each notebook from scratch, once
 	@rm -rf _build/nbval-cache
-	@TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) -n 3 --no-loadscope-reorder -p tests.notebooks \
+	@TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder -p tests.notebooks \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		$$($(BIN)/python book/_ext/chapters.py --twins) tests/book/test_pages.py tests
 
