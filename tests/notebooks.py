@@ -1,8 +1,4 @@
-"""A pytest plugin beside nbval: a notebook's claims, run anew, are the committed ones.
-
-It also keeps the cells of a notebook, and the tests of an open page, on one worker of xdist; all
-other tests go one by one to whichever is free.
-"""
+"""A pytest plugin beside nbval: a notebook's claims, run anew, are the committed ones."""
 
 import math
 
@@ -45,13 +41,6 @@ def differences(committed, new):
             if not same:
                 found.append(f"{claim}: {key} was {value!r}, now {now[key]!r}")
     return found
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if hasattr(item, "test_outputs") or item.path.name == "test_pages.py":
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.hookimpl(wrapper=True)
