@@ -30,13 +30,14 @@ book: .venv/.ready  ## build the book into _build/html (runs only chapters whose
 check: .venv/.ready lint  ## lint, unit tests, structure, and that results are current: within a minute
 	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not built" tests/lib tests/book
 
-# three workers on two cores: some wait for a kernel or a browser; files that take long come first
+# three workers on two cores: some wait for a kernel or a browser; what takes long comes first
 LONG := $(addprefix tests/,book/test_pages.py science/test_spiked_features.py lib/test_stale.py book/test_results.py lib/test_sweep.py)
+TESTS := $(LONG) $(filter-out $(LONG),$(wildcard tests/*/test_*.py))
 test: .venv/.ready lint current book  ## run every test, and each notebook from scratch, once
 	@rm -rf _build/nbval-cache
 	@TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -p tests.notebooks \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
-		$$($(BIN)/python book/_ext/chapters.py --twins) $(LONG) tests
+		$$($(BIN)/python book/_ext/chapters.py --twins) $(TESTS)
 
 current: .venv/.ready
 	@$(BIN)/python book/_ext/chapters.py --stale
