@@ -33,7 +33,8 @@ check: .venv/.ready lint  ## lint, unit tests, structure, and that results are c
 # three workers on two cores: some wait for a kernel or a browser; what takes long comes first
 LONG := $(addprefix tests/,book/test_pages.py science/test_spiked_features.py lib/test_stale.py book/test_results.py lib/test_sweep.py)
 TESTS := $(LONG) $(filter-out $(LONG),$(wildcard tests/*/test_*.py))
-test: .venv/.ready lint current book  ## run every test, and each notebook from scratch, once
+test: .venv/.ready  ## run every test, and each notebook from scratch, once
+	@$(MAKE) --no-print-directory -j2 lint current book
 	@rm -rf _build/nbval-cache
 	@TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -p tests.notebooks \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
