@@ -28,6 +28,12 @@ TIMEOUT = 600  # seconds a cell, as in _config.yml
 stopping, clients, lock = threading.Event(), set(), threading.Lock()
 
 
+def say(line):
+    """A line of progress in one piece: chapters side by side do not speak into each other's."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def merged(outputs):
     """The outputs without stderr, stdout in one piece: the kernel may flush it in several."""
     kept = []
@@ -119,7 +125,7 @@ def run_all(paths, draft=False):
         if stopping.is_set():
             return None
         begun[path] = time.monotonic()
-        print(f"running {name(path)} ...", flush=True)
+        say(f"running {name(path)} ...")
         return execute(path, draft=draft)
 
     pool = concurrent.futures.ThreadPoolExecutor(workers)
@@ -139,7 +145,7 @@ def run_all(paths, draft=False):
             keep(notebook, store(path, draft=errors))
             done += 1
             seconds = time.monotonic() - begun[path]
-            print(f"{done} of {len(paths)}: {name(path)}, {seconds:.0f} s", flush=True)
+            say(f"{done} of {len(paths)}: {name(path)}, {seconds:.0f} s")
     except KeyboardInterrupt:
         stopping.set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
@@ -170,7 +176,7 @@ def main():
     missing = [path for path in every if current(path, draft=options.draft) is None]
     if missing:
         kept = len(every) - len(missing)
-        print(f"{kept} of {len(every)} chapters are current, {len(missing)} to run", flush=True)
+        say(f"{kept} of {len(every)} chapters are current, {len(missing)} to run")
     failed = run_all(missing, options.draft)
     if failed:
         print(
