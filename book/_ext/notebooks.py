@@ -186,8 +186,11 @@ def main():
         )
     for path in every if options.write else ():
         source = current(path)
-        if source is not None and source != twin(path):
-            write_twin(path, source)
+        if source is None:
+            continue
+        before = twin(path).read_bytes() if twin(path).exists() else b""
+        write_twin(path, source)  # also where only the prose has changed
+        if twin(path).read_bytes() != before:
             print(f"written: {twin(path).relative_to(ROOT)}")
     if not options.write and not failed and missing and not options.draft:
         print(f"the committed notebooks are older than this: `{MEND}` writes them")

@@ -175,6 +175,9 @@ def test_results_are_kept_served_while_current_and_never_after(tree):
     assert run(tree).stdout == ""
     assert run(tree, "notebooks.py", "--write").stdout == "written: book/part/small.ipynb\n"
     shutil.rmtree(tree / "_build")
+    path.write_text(path.read_text().replace("# Small", "# Tiny"))
+    assert run(tree, "notebooks.py", "--write").stdout == "written: book/part/small.ipynb\n"
+    assert "# Tiny" in chapters.twin(path).read_text(), "prose follows without a run"
     assert run(tree).stdout == "", "a fresh clone runs nothing"
     twin = chapters.twin(path).read_bytes()
     module = tree / "lib/twolayer/exercises.py"
