@@ -31,7 +31,7 @@ check: .venv/.ready lint  ## lint, unit tests, structure, and that results are c
 	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not built" tests/lib tests/book
 
 # three workers on two cores: some wait for a kernel or a browser; what takes long comes first
-LONG := $(addprefix tests/,book/test_pages.py science/test_spiked_features.py lib/test_stale.py book/test_results.py lib/test_sweep.py)
+LONG := $(addprefix tests/,book/test_pages.py science/test_exact_curves.py lib/test_stale.py book/test_results.py lib/test_sweep.py)
 TESTS := $(LONG) $(filter-out $(LONG),$(wildcard tests/*/test_*.py))
 test: .venv/.ready  ## run every test, and each notebook from scratch, once
 	@$(MAKE) --no-print-directory -j2 lint current book

@@ -16,10 +16,11 @@ import torch
 from one_step import seconds
 
 from twolayer.data import Teacher, sphere
+from twolayer.descent import descend as descend_on_samples
+from twolayer.descent import langevin
 from twolayer.network import TwoLayer
-from twolayer.theory.teacher_student import descend, population_gradient
-from twolayer.training import descend as descend_on_samples
-from twolayer.training import langevin
+from twolayer.simulation.recovering_the_teacher import run as population_descent
+from twolayer.theory.recovering_the_teacher import population_gradient
 
 D, WIDTH, STEPS, ETA = 20, 100, 20, 0.5
 
@@ -31,7 +32,7 @@ def whole(run, *arguments, **options):
 
 def exact(teacher, W, a):
     """The library's way."""
-    return next(descend(teacher, W[None], a[None], eta=ETA, decay=np.zeros(STEPS)))
+    return next(population_descent(teacher, W[None], a[None], eta=ETA, decay=np.zeros(STEPS)))
 
 
 def autograd(teacher, W, a):

@@ -17,8 +17,8 @@ from one_step import seconds
 from scipy.integrate import quad
 
 from twolayer.hermite import nodes
-from twolayer.theory import spiked_features
-from twolayer.theory.spiked_features import OneStep, learning_curve, step_map
+from twolayer.theory import exact_curves
+from twolayer.theory.exact_curves import OneStep, learning_curve, step_map
 
 CONFIG, RIDGE, D = OneStep("tanh", "sin", 4.0, 3.0), 0.1, 2000
 ALPHAS = np.geomspace(0.2, 10, 30)
@@ -120,9 +120,9 @@ def straightforward(config, eigenvalues, alpha, ridge, *, adaptive, tolerance=1e
 
 def cold():
     """The curve with its tables built anew."""
-    spiked_features._tables.cache_clear()
-    spiked_features._first.cache_clear()
-    spiked_features._slopes.cache_clear()
+    exact_curves._tables.cache_clear()
+    exact_curves._first.cache_clear()
+    exact_curves._slopes.cache_clear()
     return learning_curve(CONFIG, ALPHAS, RIDGE)
 
 

@@ -14,8 +14,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
+from twolayer.gradients import descent_direction, gradient_step
 from twolayer.network import TwoLayer
-from twolayer.training import descent_direction, fit_readout, gradient_step
+from twolayer.ridge import fit_readout
 
 REPEATS = 5
 

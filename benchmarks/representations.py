@@ -19,15 +19,13 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 from twolayer.data import SingleIndex
+from twolayer.descent import train
+from twolayer.gradients import learn_directions, remove_linear_part
 from twolayer.kernels import arc_cosine, polynomial
 from twolayer.network import TwoLayer
-from twolayer.theory.kernel_curves import (
-    feature_moments,
-    kernel_spectrum,
-    optimal_curve,
-    optimal_ridge,
-)
-from twolayer.training import fit_readout, learn_directions, remove_linear_part, ridge_path, train
+from twolayer.ridge import fit_readout, ridge_path
+from twolayer.theory.ridge_curves import optimal_curve, optimal_ridge
+from twolayer.theory.spectra import feature_moments, kernel_spectrum
 
 TARGET = (0.0, 0.0, 0.5**0.5, 0.5**0.5)  # (He_2/sqrt 2 + He_3/sqrt 6) / sqrt 2
 

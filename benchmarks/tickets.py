@@ -1,6 +1,6 @@
 """Speed of gradient descent on many small networks, as ratios within one run.
 
-``make bench``. All parameters of k networks by `twolayer.training.descend`, in one batched product
+``make bench``. All parameters of k networks by `twolayer.descent.descend`, in one batched product
 with the gradient written out, against the same function on one network after the other, autograd
 with `torch.optim.SGD` on one after the other, and `torch.func` (vmap of grad) on all at once. All
 would give the same numbers: this is checked. One thread.
@@ -17,8 +17,8 @@ import torch
 from one_step import REPEATS
 from torch.func import functional_call, grad, stack_module_state, vmap
 
+from twolayer.descent import descend, mean_field_rates
 from twolayer.network import TwoLayer
-from twolayer.training import descend, mean_field_rates
 
 
 def close(name, a, b, tolerance):

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from twolayer.claims import MIME
+from twolayer.lab.claims import MIME
 
 #: What sums in another order may move: other processors and other BLAS round otherwise, and long
 #: training enlarges it. On one machine the numbers are the same to the last digits; on another, one

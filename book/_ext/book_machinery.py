@@ -8,7 +8,7 @@ import chapters
 from docutils import nodes
 from docutils.parsers.rst import Directive
 
-from twolayer import claims
+from twolayer.lab import claims
 
 ROOT = chapters.ROOT
 VEGA = ("vega/versions.js", "vega/vega.min.js", "vega/vega-lite.min.js", "vega/vega-embed.min.js")

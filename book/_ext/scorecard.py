@@ -9,7 +9,7 @@ import sys
 
 from chapters import chapters, name, stale, twin
 
-from twolayer.claims import number, read
+from twolayer.lab.claims import number, read
 
 HEAD = (
     "chapter",

@@ -311,7 +311,7 @@ class GaussianMixture:
 
     Examples
     --------
-    >>> xor = GaussianMixture.ring(d=10, k=4, radius=4.0)
+    >>> xor = GaussianMixture.ring(d=10, clusters=4, radius=4.0)
     >>> xor.means[:, :2].round(9) + 0.0, xor.labels
     (array([[ 4.,  0.],
            [ 0.,  4.],
@@ -339,20 +339,22 @@ class GaussianMixture:
         object.__setattr__(self, "weights", weights / weights.sum())
 
     @classmethod
-    def ring(cls, d, k, radius, sigma=1.0):
-        """`k` clusters evenly on a circle in the first two coordinates, labels alternating.
+    def ring(cls, d, clusters, radius, sigma=1.0):
+        """`clusters` clusters evenly on a circle in the first two coordinates, labels alternating.
 
-        Four of them are the XOR problem. `k` must be even, `d` at least 2.
+        Four of them are the XOR problem. `clusters` must be even, `d` at least 2.
         """
-        if _checks.positive_int("k", k) % 2:
-            raise ValueError(f"k={k} must be even: labels alternate around the circle")
+        if _checks.positive_int("clusters", clusters) % 2:
+            raise ValueError(
+                f"clusters={clusters} must be even: labels alternate around the circle"
+            )
         if _checks.positive_int("d", d) < 2:
             raise ValueError(f"d={d} must be at least 2")
         radius = _checks.real("radius", radius, minimum=0)
-        angles = 2 * np.pi * np.arange(k) / k
-        means = np.zeros((k, d))
+        angles = 2 * np.pi * np.arange(clusters) / clusters
+        means = np.zeros((clusters, d))
         means[:, 0], means[:, 1] = radius * np.cos(angles), radius * np.sin(angles)
-        return cls(means, (-1.0) ** np.arange(k), sigma)
+        return cls(means, (-1.0) ** np.arange(clusters), sigma)
 
     @property
     def d(self):
@@ -381,16 +383,16 @@ class GaussianMixture:
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """x = M phi with d hidden bits phi = +-1, and y the product of the first k of them.
+    """x = M phi with d hidden bits phi = +-1, and y the product of the first `degree` of them.
 
     Parameters
     ----------
     d : int
         Number of bits, and input dimension.
-    k : int
-        Order of the parity, at most d.
+    degree : int
+        Of the parity, at most d.
     agree : float
-        In [0, 1): the probability that the k relevant bits are all equal to one random sign.
+        In [0, 1): the probability that the relevant bits are all equal to one random sign.
         Otherwise, and outside them, bits are independent and fair. With 0 the uniform parity.
     rotation : int, optional
         Seed of the dictionary M, a Haar-distributed orthogonal matrix; the identity without it.
@@ -398,7 +400,7 @@ class Parity:
     Raises
     ------
     ValueError, TypeError
-        If `d` or `k` is not a positive integer, k > d, or `agree` or `rotation` out of range.
+        If `d` or `degree` is not a positive integer, degree > d, or `agree` or `rotation` out of range.
 
     Notes
     -----
@@ -406,20 +408,20 @@ class Parity:
 
     Examples
     --------
-    >>> x, y = Parity(d=5, k=2).sample(100, np.random.default_rng(0))
+    >>> x, y = Parity(d=5, degree=2).sample(100, np.random.default_rng(0))
     >>> bool((y == x[:, 0] * x[:, 1]).all())
     True
     """
 
     d: int
-    k: int
+    degree: int
     agree: float = 0.0
     rotation: int | None = None
 
     def __post_init__(self):
         _checks.positive_int("d", self.d)
-        if _checks.positive_int("k", self.k) > self.d:
-            raise ValueError(f"k={self.k} must be at most d={self.d}")
+        if _checks.positive_int("degree", self.degree) > self.d:
+            raise ValueError(f"degree={self.degree} must be at most d={self.d}")
         if _checks.real("agree", self.agree, minimum=0) >= 1:
             raise ValueError(f"agree={self.agree} must be below 1")
         if self.rotation is not None:
@@ -435,8 +437,8 @@ class Parity:
 
     @property
     def directions(self):
-        """The relevant directions, orthonormal rows, shape (k, d)."""
-        return self.dictionary[:, : self.k].T
+        """The relevant directions, orthonormal rows, shape (degree, d)."""
+        return self.dictionary[:, : self.degree].T
 
     def target(self, x):
         """Labels, shape (n,), of inputs of shape (n, d)."""
@@ -448,8 +450,8 @@ class Parity:
         bits = _checks.generator(rng).choice([-1.0, 1.0], (n, self.d))
         if self.agree:
             equal = rng.random(n) < self.agree
-            bits[equal, : self.k] = bits[equal, :1]
-        y = bits[:, : self.k].prod(1)
+            bits[equal, : self.degree] = bits[equal, :1]
+        y = bits[:, : self.degree].prod(1)
         return (bits if self.rotation is None else bits @ self.dictionary.T), y
 
 

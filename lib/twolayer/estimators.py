@@ -8,8 +8,9 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from twolayer import _checks
+from twolayer.gradients import learn_directions, remove_linear_part
 from twolayer.network import TwoLayer
-from twolayer.training import fit_readout, learn_directions, remove_linear_part
+from twolayer.ridge import fit_readout
 
 __all__ = ["OneStepRegressor"]
 

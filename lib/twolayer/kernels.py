@@ -77,19 +77,19 @@ class RotationInvariant:
             block[:] = self.profile(s[i : i + step, None], t, block)
         return out(cosine)
 
-    def with_bias(self, scale=1.0):
-        """The kernel of networks with biases b ~ N(0, scale^2): inputs get a constant coordinate.
+    def with_bias(self, bias_std=1.0):
+        """The kernel of networks with biases b ~ N(0, bias_std^2): inputs get a constant coordinate.
 
         Parameters
         ----------
-        scale : float
+        bias_std : float
             Standard deviation of the biases where first-layer weights have 1/sqrt(d).
 
         Returns
         -------
         RotationInvariant
         """
-        b = _checks.real("scale", scale, minimum=0)
+        b = _checks.real("bias_std", bias_std, minimum=0)
         profile = functools.partial(_with_bias, self.profile, b)
         return RotationInvariant(f"{self.name} with bias", profile)
 

@@ -9,13 +9,12 @@ from twolayer import _checks
 
 __all__ = [
     "accuracy",
-    "alignment",
     "cluster_directions",
+    "cosine",
     "in_cone",
     "kernel_alignment",
     "leading_singular",
     "recovered_mass",
-    "simplified_gradient",
     "singular_values",
     "squared_overlap",
     "subspace_overlap",
@@ -115,7 +114,7 @@ def squared_overlap(u, v):
     return float((u @ v / (np.linalg.norm(u) * np.linalg.norm(v))) ** 2)
 
 
-def alignment(W, direction):
+def cosine(W, direction):
     """Cosine between each neuron and a direction.
 
     Parameters
@@ -131,7 +130,7 @@ def alignment(W, direction):
 
     Examples
     --------
-    >>> alignment([[2.0, 0.0], [0.0, 1.0]], [1.0, 0.0])
+    >>> cosine([[2.0, 0.0], [0.0, 1.0]], [1.0, 0.0])
     array([1., 0.])
     """
     W, v = _matrix("W", W), _vector("direction", direction)
@@ -233,53 +232,13 @@ def recovered_mass(W, a, directions, signs, degrees=5.0):
         raise ValueError("directions holds no row; it must be (k, d)")
     if _checks.real("degrees", degrees, minimum=0) > 90:
         raise ValueError(f"degrees={degrees} must be at most 90: the largest angle of two lines")
-    cosines = abs(np.stack([alignment(W, u) for u in directions], axis=1))
+    cosines = abs(np.stack([cosine(W, u) for u in directions], axis=1))
     nearest = cosines.argmax(1)
     mass = abs(a) * np.linalg.norm(W, axis=1)
     if not mass.any():
         raise ValueError("W and a have no mass: every product of norm and readout is zero")
     near = (cosines.max(1) >= np.cos(np.radians(degrees))) & (np.sign(a) == signs[nearest])
     return float(mass[near].sum() / mass.sum())
-
-
-def simplified_gradient(network, x, y):
-    """Average of y x 1(w.x + b > 0) for each neuron: the first gradient without its readout.
-
-    Parameters
-    ----------
-    network : TwoLayer
-        Its first layer is what counts.
-    x : array or tensor, shape (n, d)
-    y : array or tensor, shape (n,)
-        Labels.
-
-    Returns
-    -------
-    ndarray, shape (m, d)
-        Times a_j / sqrt(m) it is the gradient of mean(y f) in row j of W, for ReLU.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit or an entry is not finite.
-
-    Notes
-    -----
-    Shi, Wei & Liang 2023, definition of the simplified gradient, with their bias of opposite sign.
-
-    Examples
-    --------
-    >>> from twolayer.network import TwoLayer
-    >>> net = TwoLayer([[1.0, 0.0]], [1.0], "relu")
-    >>> simplified_gradient(net, [[1.0, 3.0], [-1.0, 3.0]], [1, 1])
-    array([[0.5, 1.5]])
-    """
-    x = network.inputs(x)
-    y = _checks.tensor("y", y, 1, dtype=x.dtype, device=x.device)
-    _checks.same_length("x", x, "y", y)
-    with torch.no_grad():
-        on = (network.preactivations(x) > 0).to(x.dtype).mul_(y[:, None])
-        return _matrix("gradients", on.T @ x / len(x))
 
 
 def in_cone(gradients, directions, gamma, bound=0.0):
@@ -320,26 +279,26 @@ def in_cone(gradients, directions, gamma, bound=0.0):
         raise ValueError(f"gamma={gamma} must be in (0, 2)")
     bound = _checks.real("bound", bound, minimum=0)
     gradients = _matrix("gradients", gradients)
-    cosines = np.stack([alignment(gradients, D) for D in _matrix("directions", directions)], 1)
+    cosines = np.stack([cosine(gradients, D) for D in _matrix("directions", directions)], 1)
     norms = np.linalg.norm(gradients, axis=1)
     return (cosines >= 1 - gamma) & ((norms >= bound) & (norms > 0))[:, None]
 
 
-def cluster_directions(gradients, k, random_state=0):
+def cluster_directions(gradients, clusters, random_state=0):
     """The directions that gradients gather around, without knowing them: k-means of unit vectors.
 
     Parameters
     ----------
     gradients : array or tensor, shape (m, d)
-        At least k of them not zero.
-    k : int
+        At least `clusters` of them not zero.
+    clusters : int
         Number of clusters.
     random_state : int
         Seed of `sklearn.cluster.KMeans`.
 
     Returns
     -------
-    directions : ndarray, shape (k, d)
+    directions : ndarray, shape (clusters, d)
         Unit vectors, the largest cluster first.
     labels : ndarray of int, shape (m,)
         The cluster of each gradient; -1 for a gradient that is zero.
@@ -347,7 +306,7 @@ def cluster_directions(gradients, k, random_state=0):
     Raises
     ------
     ValueError, TypeError
-        If fewer than `k` gradients are not zero, or the gradients of a cluster cancel.
+        If fewer than `clusters` gradients are not zero, or the gradients of a cluster cancel.
 
     Examples
     --------
@@ -356,20 +315,25 @@ def cluster_directions(gradients, k, random_state=0):
     (array([[1., 0.],
            [0., 1.]]), array([0, 0, 1]))
     """
-    gradients, k = _matrix("gradients", gradients), _checks.positive_int("k", k)
+    gradients, clusters = (
+        _matrix("gradients", gradients),
+        _checks.positive_int("clusters", clusters),
+    )
     norms = np.linalg.norm(gradients, axis=1)
     here = norms > 0
-    if here.sum() < k:
-        raise ValueError(f"k={k} clusters need {k} gradients that are not zero, got {here.sum()}")
+    if here.sum() < clusters:
+        raise ValueError(
+            f"clusters={clusters} needs {clusters} gradients that are not zero, got {here.sum()}"
+        )
     unit = gradients[here] / norms[here, None]
-    means = KMeans(k, n_init=10, random_state=random_state).fit(unit)
-    order = np.argsort(-np.bincount(means.labels_, minlength=k), kind="stable")
+    means = KMeans(clusters, n_init=10, random_state=random_state).fit(unit)
+    order = np.argsort(-np.bincount(means.labels_, minlength=clusters), kind="stable")
     labels = np.full(len(gradients), -1)
     labels[here] = np.argsort(order)[means.labels_]
     centres = means.cluster_centers_[order]
     length = np.linalg.norm(centres, axis=1, keepdims=True)
     if (length < 1e-12).any():
-        raise ValueError(f"k={k} clusters are too few: the gradients of one of them cancel")
+        raise ValueError(f"clusters={clusters} is too few: the gradients of one of them cancel")
     return centres / length, labels
 
 

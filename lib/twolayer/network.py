@@ -129,7 +129,7 @@ class TwoLayer(torch.nn.Module):
     def unit_rows(cls, m, d, activation, rng, *, dtype=torch.float64):
         """Rows of W uniform on the unit sphere, biases N(0, 1), no readout yet (a = 0).
 
-        The random features beside a network of `twolayer.training.learn_directions`.
+        The random features beside a network of `twolayer.descent.learn_directions`.
 
         Parameters
         ----------

@@ -14,7 +14,7 @@ import chapters
 import nbformat
 import pytest
 
-from twolayer.claims import MIME, read
+from twolayer.lab.claims import MIME, read
 
 from .conftest import CHAPTERS, ROOT, name
 
@@ -30,8 +30,8 @@ kernelspec:
 # Small
 
 ```{code-cell} python3
-from twolayer.exercises import check
-from twolayer.claims import Claims
+from twolayer.lab.exercises import check
+from twolayer.lab.claims import Claims
 
 BODY
 claims = Claims()
@@ -96,7 +96,7 @@ def key_after(tree, path, edit):
 @pytest.mark.parametrize(
     ("file", "edit", "found"),
     [
-        ("lib/twolayer/sweep.py", lambda s: s + "\nX = 1\n", ["twolayer.sweep"]),
+        ("lib/twolayer/sweep.py", lambda s: s + "\nX = 1\n", ["twolayer.lab.sweep"]),
         ("lib/twolayer/_checks.py", lambda s: s + "\nX = 1\n", ["twolayer._checks"]),
         ("lib/twolayer/__init__.py", lambda s: s + "\nX = 1\n", ["twolayer"]),
         ("lib/twolayer/sweep.py", lambda s: s + "\n# a comment\n\n", []),
@@ -133,7 +133,7 @@ def test_modules_reached_through_imports_of_every_form():
         "def f():\n    from twolayer import (\n        data,  # x\n        estimators,\n    )",
     ):
         found = chapters.modules(["%matplotlib inline\nx = 1", line])
-        assert {"twolayer", "twolayer.estimators", "twolayer.training", "twolayer._checks"} <= set(
+        assert {"twolayer", "twolayer.estimators", "twolayer.descent", "twolayer._checks"} <= set(
             found
         ), line
     assert "twolayer.estimators" not in chapters.modules(["from twolayer import data"])
@@ -185,11 +185,13 @@ def test_results_are_kept_served_while_current_and_never_after(tree):
     module.write_text(text + "\nX = 1\n")
     card = run(tree, "scorecard.py")
     assert card.returncode == 1
-    assert "today's twolayer.exercises; `make notebooks` mends it" in card.stderr
+    assert "today's twolayer.lab.exercises; `make notebooks` mends it" in card.stderr
     assert "one is one" not in card.stdout
     stale = run(tree, "chapters.py", "--stale")
     assert stale.returncode == 1
-    assert "part/small: its results do not come from today's twolayer.exercises;" in stale.stderr
+    assert (
+        "part/small: its results do not come from today's twolayer.lab.exercises;" in stale.stderr
+    )
     assert "1 of 1: part/small" in run(tree, "notebooks.py", "--write").stdout
     again = json.loads(chapters.twin(path).read_text())
     module.write_text(text)

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from twolayer.sweep import load
+from twolayer.lab.sweep import load
 
 from .conftest import BOOK, CHAPTERS, PAGES, ROOT, name, source
 

@@ -5,7 +5,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from twolayer.claims import MIME, Claims, read
+from twolayer.lab.claims import MIME, Claims, read
 
 
 @pytest.mark.parametrize(

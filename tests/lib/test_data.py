@@ -16,9 +16,9 @@ from twolayer.data import (
     as_link,
 )
 from twolayer.network import TwoLayer
-from twolayer.theory.directions import Step
-from twolayer.theory.frozen_features import FrozenFeatures
-from twolayer.theory.kernel_curves import feature_moments, feature_spectrum
+from twolayer.theory.learning_directions import Step
+from twolayer.theory.spectra import feature_moments, feature_spectrum
+from twolayer.theory.transfer import FrozenFeatures
 
 sizes = st.integers(1, 20)
 
@@ -258,8 +258,16 @@ def test_classes_of_data_sample_by_seed(data):
             ValueError,
             r"weights has shape \(1,\); it must be \(2,\)",
         ),
-        (lambda: GaussianMixture.ring(3, 3, 1.0), ValueError, "k=3 must be even: labels alternate"),
-        (lambda: GaussianMixture.ring(3, 0, 1.0), ValueError, "k=0 must be a positive integer"),
+        (
+            lambda: GaussianMixture.ring(3, 3, 1.0),
+            ValueError,
+            "clusters=3 must be even: labels alternate",
+        ),
+        (
+            lambda: GaussianMixture.ring(3, 0, 1.0),
+            ValueError,
+            "clusters=0 must be a positive integer",
+        ),
         (lambda: GaussianMixture.ring(1, 2, 1.0), ValueError, "d=1 must be at least 2"),
         (lambda: GaussianMixture.ring(2, 2, -1.0), ValueError, "radius=-1.0 must be finite and >="),
         (lambda: MIXTURE.log_odds([[np.inf, 0.0]]), ValueError, "x must be finite"),
@@ -269,9 +277,9 @@ def test_classes_of_data_sample_by_seed(data):
             r"x has shape \(2, 3\); it must be",
         ),
         (lambda: Parity(0, 1), ValueError, "d=0 must be a positive integer"),
-        (lambda: Parity(3, 4), ValueError, "k=4 must be at most d=3"),
-        (lambda: Parity(3, 0), ValueError, "k=0 must be a positive integer"),
-        (lambda: Parity(3, 1.0), TypeError, "k=1.0 must be a positive integer"),
+        (lambda: Parity(3, 4), ValueError, "degree=4 must be at most d=3"),
+        (lambda: Parity(3, 0), ValueError, "degree=0 must be a positive integer"),
+        (lambda: Parity(3, 1.0), TypeError, "degree=1.0 must be a positive integer"),
         (lambda: Parity(3, 1, 1.0), ValueError, "agree=1.0 must be below 1"),
         (lambda: Parity(3, 1, -0.1), ValueError, "agree=-0.1 must be finite and >= 0"),
         (lambda: Parity(3, 1, rotation=-1), ValueError, "rotation=-1 must be an integer >= 0"),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twolayer.exercises import check
+from twolayer.lab.exercises import check
 
 
 def test_answers():

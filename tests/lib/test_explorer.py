@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from twolayer.explorer import Layer, explore, panel
+from twolayer.lab.explorer import Layer, explore, panel
 
 
 def chart(**change):

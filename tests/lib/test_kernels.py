@@ -149,9 +149,9 @@ def test_bad_input():
         kernels.polynomial(1.5)
     with pytest.raises(ValueError, match="offset=-1.0 must be finite and >= 0"):
         kernels.polynomial(2, -1.0)
-    with pytest.raises(ValueError, match="scale=-1.0 must be finite and >= 0"):
+    with pytest.raises(ValueError, match="bias_std=-1.0 must be finite and >= 0"):
         kernels.arc_cosine.with_bias(-1.0)
-    with pytest.raises(TypeError, match="scale='1' must be a real number"):
+    with pytest.raises(TypeError, match="bias_std='1' must be a real number"):
         kernels.arc_cosine.with_bias("1")
 
 

@@ -36,7 +36,7 @@ def test_overlap_is_scale_free_and_bounded(v, scale):
 def test_alignment(rng):
     W = rng.standard_normal((5, 3))
     W[2] = 0
-    cosine = measures.alignment(W, [0.0, 2.0, 0.0])
+    cosine = measures.cosine(W, [0.0, 2.0, 0.0])
     rest = np.arange(5) != 2
     np.testing.assert_allclose(cosine[rest], (W[:, 1] / np.linalg.norm(W, axis=1).clip(1e-9))[rest])
     assert cosine[2] == 0
@@ -92,7 +92,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match="u has 2 entries and v has 3"):
         measures.squared_overlap([1.0, 0.0], [1.0, 0.0, 0.0])
     with pytest.raises(ValueError, match="direction has 2 entries; W has 3 columns"):
-        measures.alignment(np.ones((2, 3)), [1.0, 0.0])
+        measures.cosine(np.ones((2, 3)), [1.0, 0.0])
     with pytest.raises(ValueError, match="W has shape"):
         measures.singular_values(np.ones(3))
     for U, words in [
@@ -251,12 +251,12 @@ NET = TwoLayer(np.eye(2), [1.0, 1.0], "relu")
         (
             lambda: measures.cluster_directions([[1.0, 0.0], [0.0, 0.0]], 2),
             ValueError,
-            "k=2 clusters need 2 gradients that are not zero, got 1",
+            "clusters=2 needs 2 gradients that are not zero, got 1",
         ),
         (
             lambda: measures.cluster_directions(np.eye(2), 0),
             ValueError,
-            "k=0 must be a positive integer",
+            "clusters=0 must be a positive integer",
         ),
         (
             lambda: measures.kernel_alignment(np.eye(2), np.eye(3)),
@@ -287,7 +287,7 @@ NET = TwoLayer(np.eye(2), [1.0, 1.0], "relu")
         (
             lambda: measures.cluster_directions([[1.0, 0.0], [-1.0, 0.0]], 1),
             ValueError,
-            "k=1 clusters are too few",
+            "clusters=1 is too few",
         ),
         (lambda: measures.accuracy([np.nan, 1.0], [1, 1]), ValueError, "outputs must be finite"),
         (lambda: measures.accuracy(1.0, 1), ValueError, r"outputs has shape \(\); its last axis"),

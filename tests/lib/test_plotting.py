@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from twolayer import plotting
-from twolayer.theory import spike
+from twolayer.lab import plotting
+from twolayer.theory import one_step
 
 
 @pytest.fixture
@@ -43,10 +43,10 @@ def test_points_stand_at_the_coordinate_that_is_named(ax, rng):
 def test_spectrum_marks_the_outlier_only_above_the_threshold(ax, rng):
     values = np.linalg.svd(rng.standard_normal((40, 40)) / 40**0.5, compute_uv=False)
     grid = np.linspace(0.01, 2, 50)
-    bulk = spike.bulk_density(grid, 1.0)
-    plotting.spectrum(ax, values, grid, bulk, spike.outlier(0.5, 1.0))
+    bulk = one_step.bulk_density(grid, 1.0)
+    plotting.spectrum(ax, values, grid, bulk, one_step.outlier(0.5, 1.0))
     assert not ax.texts
-    plotting.spectrum(ax, values, grid, bulk, spike.outlier(2.0, 1.0))
+    plotting.spectrum(ax, values, grid, bulk, one_step.outlier(2.0, 1.0))
     assert ax.texts[0].xy[0] == pytest.approx(2.5)
 
 

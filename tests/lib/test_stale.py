@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 START = """
 import functools
-from twolayer.sweep import cached
+from twolayer.lab.sweep import cached
 def log():
     with open("log", "a") as file:
         file.write("x")
@@ -355,7 +355,7 @@ for v in (2, 3, 4):
 
 def test_a_call_inside_one_that_is_not_kept_is_not_kept(program):
     body = """
-from twolayer.sweep import sweep
+from twolayer.lab.sweep import sweep
 def g(n, rng): log(); return {"v": V * n}
 def f(n, rng): return cached(g, n=n)
 print(sweep(f, {"n": [5]}, 1, cache=False, progress=False).v.item())

@@ -13,10 +13,10 @@ import pytest
 import xarray as xr
 
 from twolayer import activations, data, kernels
-from twolayer import sweep as module
+from twolayer.lab import sweep as module
+from twolayer.lab.sweep import cached, load, standard_error, store, sweep
 from twolayer.network import TwoLayer
-from twolayer.sweep import cached, load, standard_error, store, sweep
-from twolayer.theory.spike import FirstStep
+from twolayer.theory.one_step import FirstStep
 
 OVER = {"n": [10, 100], "shift": [0.0, 1.0, 5.0]}
 
@@ -186,7 +186,7 @@ def test_seeds_do_not_depend_on_the_process(tmp_path):
     script = textwrap.dedent(
         """
         from twolayer import activations, data
-        from twolayer.sweep import cached
+        from twolayer.lab.sweep import cached
         def draw(setting, rng): return rng.standard_normal()
         settings = [{"a", "b", "c"}, data.SingleIndex(3, activations.get("gelu")), draw]
         print([cached(draw, setting=s) for s in settings])
@@ -204,7 +204,7 @@ def test_seeds_do_not_depend_on_the_process(tmp_path):
 
 
 KEPT = """
-from twolayer.sweep import cached
+from twolayer.lab.sweep import cached
 def draw(n, rng): return rng.standard_normal(n).sum()
 print([float(cached(draw, n=n)) for n in range(8)])
 """
@@ -252,7 +252,7 @@ def test_what_does_not_pickle_is_computed_and_said(capsys):
 SCRIPT = textwrap.dedent(
     """
     import sys, time
-    from twolayer.sweep import sweep
+    from twolayer.lab.sweep import sweep
 
     def slow(n, rng):
         with open(sys.argv[1], "a") as log:

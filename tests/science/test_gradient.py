@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from twolayer.data import SingleIndex
+from twolayer.gradients import descent_direction
 from twolayer.hermite import coefficients
 from twolayer.network import TwoLayer
-from twolayer.theory.spike import FirstStep
-from twolayer.training import descent_direction
+from twolayer.theory.one_step import FirstStep
 
 
 @pytest.mark.parametrize("activation", ["tanh", "erf", "relu", "abs", "sin", "gelu", "he3"])
@@ -33,7 +33,7 @@ def test_norm_and_alignment_of_the_first_gradient(target, noise):
         g = x.T @ y / len(y)
         norms.append(g @ g)
         cosines.append(g[0] ** 2 / (g @ g))
-    for values, want in [(norms, setting.gradient_norm**2), (cosines, setting.alignment)]:
+    for values, want in [(norms, setting.gradient_norm**2), (cosines, setting.squared_overlap)]:
         error = np.std(values, ddof=1) / np.sqrt(20)
         assert abs(np.mean(values) - want) < 3.5 * error + 12 / d
 

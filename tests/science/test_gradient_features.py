@@ -11,13 +11,13 @@ from scipy.stats import multivariate_normal, norm
 from twolayer.data import GaussianMixture, Parity
 from twolayer.measures import in_cone
 from twolayer.theory.gradient_features import (
-    coverage,
     mixture_gradient,
     parity_gradient,
     ring_probability,
     threshold_fourier,
     xor_accuracy,
 )
+from twolayer.theory.lottery_tickets import coverage
 
 LOPSIDED = GaussianMixture(  # unequal weights and labels, sigma not one
     [[1.0, 0.5, -2.0], [-1.5, 0.3, 0.4], [0.2, 2.0, 1.0], [0.0, -1.0, 0.5]],
@@ -168,10 +168,10 @@ def test_threshold_fourier_of_many_bits():
 def by_enumeration(data, signs, size, b):
     """E[y x 1(w.x + b > 0)] over all bit strings, in the hidden bits: ties are exact."""
     u = bits(data.d)
-    equal = abs(u[:, : data.k].sum(1)) == data.k
-    odds = (1 - data.agree) / 2**data.d + data.agree * equal / 2 ** (data.d - data.k + 1)
+    equal = abs(u[:, : data.degree].sum(1)) == data.degree
+    odds = (1 - data.agree) / 2**data.d + data.agree * equal / 2 ** (data.d - data.degree + 1)
     assert odds.sum() == pytest.approx(1)
-    y = u[:, : data.k].prod(1)
+    y = u[:, : data.degree].prod(1)
     fires = size[:, None] * (signs @ u.T) + b[:, None] > 0
     return (fires * (odds * y)) @ u @ data.dictionary.T
 

@@ -10,6 +10,7 @@ from scipy.optimize import approx_fprime
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer.data import sphere
+from twolayer.descent import langevin
 from twolayer.theory.repopulation import (
     Repopulation,
     circle,
@@ -21,7 +22,6 @@ from twolayer.theory.repopulation import (
     solve,
     variance,
 )
-from twolayer.training import langevin
 
 PHI = np.array([0.1, 0.5, 1.2, 1.7, 2.2, 2.9, 3.3, 3.8, 4.4, 4.9, 5.3, 6.0])
 X = np.stack([np.cos(PHI), np.sin(PHI)], axis=1)

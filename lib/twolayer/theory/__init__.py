@@ -1,1 +1,1 @@
-"""Closed forms, one file a result. Each takes the config that the simulation takes."""
+"""Theory predicts: closed forms by chapter; no torch, no training, no draw."""

@@ -16,7 +16,6 @@ from twolayer import _checks
 from twolayer.data import GaussianMixture, Parity
 
 __all__ = [
-    "coverage",
     "mixture_gradient",
     "parity_gradient",
     "ring_probability",
@@ -60,7 +59,7 @@ def mixture_gradient(data, W, b=0.0):
 
     Examples
     --------
-    >>> xor = GaussianMixture.ring(d=3, k=4, radius=2.0)
+    >>> xor = GaussianMixture.ring(d=3, clusters=4, radius=2.0)
     >>> mixture_gradient(xor, [[1.0, 0.0, 0.0]]).round(4) + 0.0
     array([[0.3048, 0.    , 0.    ]])
     """
@@ -203,7 +202,7 @@ def parity_gradient(data, W, b=0.0):
 
     Examples
     --------
-    >>> parity_gradient(Parity(d=3, k=1), np.ones((1, 3)))  # E[x_1 x 1(x_1 + x_2 + x_3 > 0)]
+    >>> parity_gradient(Parity(d=3, degree=1), np.ones((1, 3)))  # E[x_1 x 1(x_1 + x_2 + x_3 > 0)]
     array([[0.5, 0. , 0. ]])
     """
     if not isinstance(data, Parity):
@@ -213,7 +212,7 @@ def parity_gradient(data, W, b=0.0):
     size = abs(weights).mean(1)
     if not np.allclose(abs(weights), size[:, None], rtol=1e-6, atol=0):
         raise ValueError("W must have entries of one size in each row, over the dictionary")
-    signs, k, d, rho = np.sign(weights), data.k, data.d, data.agree
+    signs, k, d, rho = np.sign(weights), data.degree, data.d, data.agree
     out = np.empty_like(weights)
     for row, (v, theta) in enumerate(zip(signs, np.round(-b / size, 9).tolist(), strict=True)):
         product = v[:k].prod()
@@ -235,38 +234,3 @@ def _agreeing(v, theta, k, d):
         if k < d:
             out[k:] += sign**k * threshold_fourier(d - k, 1, rest) * v[k:] / 2
     return out
-
-
-def coverage(s, k):
-    """Expected share of k equally likely features that s independent neurons hold.
-
-    Parameters
-    ----------
-    s : array_like of int
-        Neurons, >= 0.
-    k : int
-        Features.
-
-    Returns
-    -------
-    share : ndarray or float
-        1 - (1 - 1/k)^s.
-    everything : ndarray or float
-        The probability that none is missing, sum_i (-1)^i C(k, i) (1 - i/k)^s: the law of the
-        coupon collector.
-
-    Examples
-    --------
-    >>> share, everything = coverage(4, k=4)
-    >>> round(float(share), 4), round(float(everything), 4)
-    (0.6836, 0.0938)
-    """
-    s, k = _checks.real_array("s", s, minimum=0), _checks.positive_int("k", k)
-    if (s % 1).any():
-        raise ValueError(f"s={s} must hold integers")
-
-    def onto(neurons):  # in exact integers: terms far above the sum cancel
-        n = int(neurons)
-        return sum((-1) ** i * math.comb(k, i) * (k - i) ** n for i in range(k + 1)) / k**n
-
-    return (1 - (1 - 1 / k) ** s)[()], np.vectorize(onto, otypes=[float])(s)[()]

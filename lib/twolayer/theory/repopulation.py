@@ -7,7 +7,7 @@ rho and u only through nu = rho u, and in (nu, rho) its training problem is conv
     mean (f - y)^2 / 2 + l2 / 2 * integral of nu^2 / rho + temperature * KL(rho | prior).
 
 Here on a quadrature of the feature space. Noisy gradient descent on m neurons at temperature
-`temperature` (`twolayer.training.langevin`) converges to its solution like 1/sqrt(m); the chapter
+`temperature` (`twolayer.descent.langevin`) converges to its solution like 1/sqrt(m); the chapter
 *Neural feature repopulation* derives the formulas.
 """
 

@@ -1,0 +1,1 @@
+"""What a chapter works with: sweeps, claims, plots, sliders, exercises."""

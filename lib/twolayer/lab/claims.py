@@ -1,0 +1,204 @@
+"""The claim table: every quantitative sentence of a chapter as a row that the notebook checks."""
+
+import dataclasses
+import html
+import json
+import math
+import pathlib
+
+import numpy as np
+
+from twolayer import _checks
+from twolayer.lab.sweep import standard_error as _standard_error
+
+__all__ = ["MIME", "Claim", "Claims", "number", "read", "table"]
+
+MIME = "application/vnd.twolayer.lab.claims+json"
+
+_HOLDS = {
+    "=": lambda measured, predicted, tolerance: abs(measured - predicted) <= tolerance,
+    "<=": lambda measured, predicted, tolerance: measured <= predicted + tolerance,
+    ">=": lambda measured, predicted, tolerance: measured >= predicted - tolerance,
+    "<": lambda measured, predicted, tolerance: measured < predicted - tolerance,
+    ">": lambda measured, predicted, tolerance: measured > predicted + tolerance,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """One row: a claim in words, what was predicted and what was measured.
+
+    `relation` says how: ``=`` within the tolerance; ``<=`` and ``>=`` allow the tolerance beyond
+    the prediction; ``<`` and ``>`` ask for more than the tolerance as a margin.
+    """
+
+    claim: str
+    source: str
+    relation: str
+    predicted: float
+    measured: float
+    standard_error: float
+    tolerance: float
+    why: str
+
+    @property
+    def holds(self):
+        """Whether the measurement agrees; never for a number that is not finite."""
+        numbers = (self.measured, self.predicted, self.tolerance)
+        return all(map(math.isfinite, numbers)) and bool(_HOLDS[self.relation](*numbers))
+
+
+class Claims:
+    """The claim table of a chapter.
+
+    Examples
+    --------
+    >>> claims = Claims()
+    >>> claims.add("the mean of a fair coin is 1/2", "definition", 0.5, [0.4, 0.6])
+    >>> claims.rows[0].holds
+    True
+    """
+
+    def __init__(self):
+        self.rows = []
+
+    def add(self, claim, source, predicted, measured, *, relation="=", slack=0.0, why=""):
+        """Add a row, with the tolerance 3 standard errors over seeds + `slack`.
+
+        Parameters
+        ----------
+        claim, source : str
+            The claim in words; the paper's theorem or figure, or "this chapter".
+        predicted : float
+        measured : float or array_like
+            An array over seeds (all entries count) gives its mean and its standard error; a number
+            has none.
+        relation : {"=", "<=", ">=", "<", ">"}
+            See `Claim`.
+        slack : float
+            >= 0: what finite sizes may add, in the units of the measurement.
+        why : str
+            Where the slack comes from; needed when there is one.
+
+        Raises
+        ------
+        ValueError
+            If a text is empty, the relation unknown or the slack negative.
+        """
+        slack = _checks.real("slack", float(slack), minimum=0)
+        for name, text in (("claim", claim), ("source", source)):
+            if not isinstance(text, str) or not text.strip():
+                raise ValueError(f"{name}={text!r} must be a text")
+        if slack and not why.strip():
+            raise ValueError(f"why={why!r} must say where slack={slack} comes from")
+        why = " + ".join(filter(None, ["3 s.e." if np.size(measured) > 1 else "", why])) or "exact"
+        _checks.one_of("relation", relation, tuple(_HOLDS))
+        values = _checks.real_array("measured", measured).ravel()
+        error = float(_standard_error(values)) if values.size > 1 else math.nan
+        tolerance = slack + (3 * error if values.size > 1 else 0.0)
+        numbers = (float(predicted), float(values.mean()), error, tolerance)
+        self.rows.append(Claim(claim, source, relation, *numbers, why))
+
+    def verify(self):
+        """Show the table, then raise AssertionError if a claim does not hold or there is none.
+
+        The error names each failing row, with what was predicted and what was measured.
+        """
+        from IPython.display import display
+
+        display(self)
+        if not self.rows:
+            raise AssertionError("claims: the table is empty")
+        if failed := [row for row in self.rows if not row.holds]:
+            lines = [f"claims: {len(failed)} of {len(self.rows)} do not hold"]
+            for r in failed:
+                lines += [
+                    f"  does not hold: {r.claim}",
+                    f"    predicted {r.relation} {number(r.predicted)}, "
+                    f"measured {number(r.measured)} ± {number(r.standard_error)}, "
+                    f"tolerance {number(r.tolerance)} ({r.why})",
+                ]
+            raise AssertionError("\n".join(lines))
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        rows = [{**dataclasses.asdict(row), "holds": row.holds} for row in self.rows]
+        rows = [{k: None if v != v else v for k, v in row.items()} for row in rows]  # nan in JSON
+        text = "\n".join(
+            f"[{'holds' if r['holds'] else 'FAILS'}] {r['claim']}: {number(r['measured'])} "
+            f"± {number(r['standard_error'])} {r['relation']} {number(r['predicted'])}"
+            for r in rows
+        )
+        return {"text/plain": text, "text/html": table(rows), MIME: {"claims": rows}}
+
+
+def number(value):
+    """A number of a claim in four digits; a dash for one that is missing.
+
+    Parameters
+    ----------
+    value : float or None
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> number(2 / 3), number(1e-7), number(None)
+    ('0.6667', '1.00e-07', '–')
+    """
+    if value is None or value != value:
+        return "–"
+    return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
+
+
+def table(rows):
+    """The HTML table of rows as `read` gives them.
+
+    Parameters
+    ----------
+    rows : list of dict
+
+    Returns
+    -------
+    str
+    """
+    head = ("claim", "source", "predicted", "measured ± s.e.", "tolerance", "holds")
+    body = []
+    for r in rows:
+        measured = f"{number(r['measured'])} ± {number(r['standard_error'])}"
+        cells = (
+            html.escape(r["claim"]),
+            html.escape(r["source"]),
+            f"{html.escape(r['relation'])}&nbsp;{number(r['predicted'])}",
+            measured,
+            f"{number(r['tolerance'])}: {html.escape(r['why'])}",
+            "yes" if r["holds"] else "<strong>no</strong>",
+        )
+        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    heads = "".join(f'<th scope="col">{h}</th>' for h in head)
+    return (
+        '<table class="claims"><thead><tr>' + heads + "</tr></thead><tbody>"
+        "" + "".join(body) + "</tbody></table>"
+    )
+
+
+def read(path):
+    """The claim table of an executed notebook, without running it.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    list of dict
+        The fields of `Claim` and "holds"; empty where the notebook has no table.
+    """
+    cells = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))["cells"]
+    return [
+        row
+        for cell in cells
+        for output in cell.get("outputs", [])
+        for row in output.get("data", {}).get(MIME, {}).get("claims", [])
+    ]

@@ -1,0 +1,1 @@
+"""Simulation measures: the configs of `twolayer.theory`, run."""
