@@ -1,9 +1,9 @@
 """Speed of the exact loss against autograd and against samples, as ratios within one run.
 
 ``make bench``. Gradient steps on both layers of a student of 100 neurons in d = 20: the closed-form
-gradient (`teacher_student.descend`), autograd on the same closed form, and minibatches as large as
-it takes for the gradient to be known within 1 % (their number follows from the measured variance of
-one sample). Then noisy descent in one stack against one network at a time. One thread.
+gradient (`simulation.recovering_the_teacher`), autograd on the same closed form, and minibatches as
+large as it takes for the gradient to be known within 1 % (their number follows from the measured
+variance of one sample). Then noisy descent in one stack against one network at a time. One thread.
 """
 
 import math
@@ -16,23 +16,17 @@ import torch
 from one_step import seconds
 
 from twolayer.data import Teacher, sphere
-from twolayer.descent import descend as descend_on_samples
-from twolayer.descent import langevin
+from twolayer.descent import descend, langevin, sgd
 from twolayer.network import TwoLayer
-from twolayer.simulation.recovering_the_teacher import run as population_descent
+from twolayer.simulation.recovering_the_teacher import run
 from twolayer.theory.recovering_the_teacher import population_gradient
 
 D, WIDTH, STEPS, ETA = 20, 100, 20, 0.5
 
 
-def whole(run, *arguments, **options):
-    """Seconds that a generator takes to its end."""
-    return seconds(lambda: list(run(*arguments, **options)))
-
-
 def exact(teacher, W, a):
     """The library's way."""
-    return next(population_descent(teacher, W[None], a[None], eta=ETA, decay=np.zeros(STEPS)))
+    return run(teacher, W, a, eta=ETA, weight_decay=np.zeros(STEPS))
 
 
 def autograd(teacher, W, a):
@@ -68,7 +62,7 @@ def main():
     teacher = Teacher.random(D, [1.0, -1.0, 1.0], rng)
     W, a = 0.2 * rng.standard_normal((WIDTH, D)), rng.choice([-0.2, 0.2], WIDTH)
     with torch.enable_grad():
-        gap = abs(exact(teacher, W, a)[1][0] - autograd(teacher, W, a)[0]).max()
+        gap = abs(exact(teacher, W, a)[0] - autograd(teacher, W, a)[0]).max()
         if not gap < 1e-6:
             raise AssertionError(f"exact and autograd differ by {gap:.1e}")
         slow = seconds(autograd, teacher, W, a)
@@ -80,17 +74,16 @@ def main():
         x, y = teacher.sample(min(n, 200_000), rng)
         net = TwoLayer(W, a * math.sqrt(WIDTH), "abs")
         rates = {"W": ETA / 2, "a": ETA / 2 * WIDTH}
-        options = {"rates": rates, "steps": 2, "loss": "centred"}
-        sampled = whole(descend_on_samples, [net], x[None], y[None], **options)
+        method = sgd(x, y, rates=rates, loss="centred")
+        sampled = seconds(descend, net, method, 2)
         ratio = sampled / 2 * STEPS / fast * n / len(x)
         print(f"  samples for {accuracy:4.0%}: n = {n:8}  {ratio:7.1f} times as long")
     x = sphere((40, 2), rng)
-    options = {"steps": 20, "dt": 1.0, "l2": 0.02, "temperature": 0.01, "rng": rng}
+    noisy = langevin(x, x[:, 0], dt=1.0, weight_decay=0.02, temperature=0.01, rng=rng)
     for m in (50, 500, 5000):
-        start = sphere((8, m, 2), rng), np.zeros((8, m))
-        together = whole(langevin, *start, x, x[:, 0], **options)
-        pairs = zip(*start, strict=True)
-        alone = sum(whole(langevin, W, u, x, x[:, 0], **options) for W, u in pairs)
+        start = TwoLayer(sphere((8, m, 2), rng), np.zeros((8, m)), "relu")
+        together = seconds(descend, start, noisy, 20)
+        alone = sum(seconds(descend, network, noisy, 20) for network in start)
         print(f"noisy descent, 8 networks of m = {m:4}: one by one {alone / together:.1f} times")
 
 

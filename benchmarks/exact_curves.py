@@ -12,12 +12,11 @@ import time
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-import torch
 from one_step import seconds
 from scipy.integrate import quad
 
 from twolayer.hermite import nodes
-from twolayer.theory import exact_curves
+from twolayer.theory import _bulk, _spike, exact_curves
 from twolayer.theory.exact_curves import OneStep, learning_curve, step_map
 
 CONFIG, RIDGE, D = OneStep("tanh", "sin", 4.0, 3.0), 0.1, 2000
@@ -44,7 +43,7 @@ def inner(adaptive):
 def straightforward(config, eigenvalues, alpha, ridge, *, adaptive, tolerance=1e-8):
     """Test error at one alpha, formula by formula as on paper."""
     mean, tanh, sin = (inner(adaptive), *((math.tanh, math.sin) if adaptive else (np.tanh, np.sin)))
-    r, c, gamma = config.strength, config.bulk_variance, config.overlap
+    r, c, gamma = config.strength, config.bulk_variance, config.cosine
     rho, beta = math.sqrt(1 - gamma**2), config.width_ratio
     ap = alpha / beta
 
@@ -120,14 +119,13 @@ def straightforward(config, eigenvalues, alpha, ridge, *, adaptive, tolerance=1e
 
 def cold():
     """The curve with its tables built anew."""
-    exact_curves._tables.cache_clear()
+    _spike.tables.cache_clear()
     exact_curves._first.cache_clear()
-    exact_curves._slopes.cache_clear()
+    _bulk.slope_moments.cache_clear()
     return learning_curve(CONFIG, ALPHAS, RIDGE)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     ours = learning_curve(CONFIG, ALPHAS, RIDGE)
     warm, first = seconds(learning_curve, CONFIG, ALPHAS, RIDGE), seconds(cold)
     corrected = seconds(learning_curve, CONFIG, ALPHAS, RIDGE, True)

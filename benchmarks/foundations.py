@@ -15,7 +15,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("NPROC", "1")  # threads of jax
 
 import numpy as np
-import torch
 from one_step import seconds
 from representations import close, once
 
@@ -84,7 +83,5 @@ def tangent_kernel(n=4000, d=100, rows=200):
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     for part in (tangent_kernel,):
         part()

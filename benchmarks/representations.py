@@ -19,7 +19,7 @@ from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import polynomial_kernel, rbf_kernel
 
 from twolayer.data import SingleIndex
-from twolayer.descent import train
+from twolayer.descent import adam, descend
 from twolayer.gradients import learn_directions, remove_linear_part
 from twolayer.kernels import arc_cosine, polynomial
 from twolayer.network import TwoLayer
@@ -97,7 +97,7 @@ def ridges(n=4000, m=512, k=41):
     path = np.geomspace(1e-3, 1e3, k)
 
     def singly():
-        return np.stack([fit_readout(features, y, float(r)).numpy() for r in path])
+        return np.stack([fit_readout(features, y, float(r)) for r in path])
 
     def theirs():
         return np.stack([Ridge(r, fit_intercept=False).fit(features, y).coef_ for r in path])
@@ -119,20 +119,20 @@ def seeds_at_once(k=8, batch=128, steps=200, n=2048):
 
     def start(d, m):
         rngs = [np.random.default_rng(seed) for seed in range(k)]
-        nets = [TwoLayer.symmetric(m, d, "relu", g, dtype=torch.float32) for g in rngs]
-        return nets, rngs
+        return [TwoLayer.symmetric(m, d, "relu", g) for g in rngs], rngs
 
     for d, m in ((16, 128), (32, 512), (64, 512)):
         rng = np.random.default_rng(2)
-        x = torch.as_tensor(rng.standard_normal((k, n, d)), dtype=torch.float32)
-        y = x[..., 0].abs()
+        x = rng.standard_normal((k, n, d)).astype("float32")
+        y = abs(x[..., 0])
 
         def run(parts, d=d, m=m, x=x, y=y):
             nets, rngs = start(d, m)
-            for s in parts:
-                options = {"rates": rates, "steps": steps, "rngs": rngs[s], "batch": batch}
-                list(train(nets[s], x[s], y[s], **options))
-            return torch.stack([net.W.detach() for net in nets]).numpy()
+            trained = []
+            for p in parts:
+                method = adam(x[p], y[p], rates=rates, rng=rngs[p], batch=batch)
+                trained.append(descend(TwoLayer.stack(nets[p]), method, steps).W)
+            return np.concatenate(trained)
 
         together, alone = [slice(0, k)], [slice(i, i + 1) for i in range(k)]
         close(f"Adam, d = {d}, m = {m}", run(together), run(alone), 0.05)  # rounding grows
@@ -161,15 +161,15 @@ def large_step(n=16384, d=64, m=512):
         return pull / np.linalg.norm(pull, axis=1, keepdims=True)
 
     def ours(dtype):
-        return learn_directions(x, y, m, np.random.default_rng(4), dtype=dtype).W.detach()
+        return learn_directions(x, y, m, np.random.default_rng(4), dtype=dtype).W
 
     print(f"one large step, n = {n}, d = {d}, m = {m}")
     half = seconds(straightforward, m // 2)
     slow = seconds(straightforward, m)
     linear = seconds(remove_linear_part, x, y)
-    for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-3)):
-        close(str(dtype), ours(dtype), straightforward(m), tolerance)
-        X = np.asarray(x, dtype=str(dtype).removeprefix("torch."))
+    for dtype, tolerance in (("float64", 1e-10), ("float32", 1e-3)):
+        close(dtype, ours(dtype), straightforward(m), tolerance)
+        X = np.asarray(x, dtype=dtype)
         W = np.ones((m // 2, d), dtype=X.dtype)
         z, pull = X @ W.T, np.empty_like(W)
         gemm = seconds(lambda X=X, W=W, z=z, p=pull: (X.dot(W.T, out=z), z.T.dot(X, out=p)))
@@ -211,7 +211,7 @@ def theory(n=4000, draws=100_000, d=64, m=256):
 
     def sampled():
         x, y = data.sample(draws, np.random.default_rng(6))
-        features = network.features(x).detach().numpy()
+        features = network.features(x)
         return features.T @ features / draws, features.T @ y / draws, y @ y / draws
 
     closed = seconds(feature_moments, network, data)
@@ -228,6 +228,5 @@ def theory(n=4000, draws=100_000, d=64, m=256):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     for part in (kernel_matrices, ridges, seeds_at_once, large_step, theory):
         part()

@@ -1,9 +1,9 @@
 """Speed of gradient descent on many small networks, as ratios within one run.
 
-``make bench``. All parameters of k networks by `twolayer.descent.descend`, in one batched product
-with the gradient written out, against the same function on one network after the other, autograd
-with `torch.optim.SGD` on one after the other, and `torch.func` (vmap of grad) on all at once. All
-would give the same numbers: this is checked. One thread.
+``make bench``. All parameters of a stack of k networks by `twolayer.descent.descend`, in one
+batched product with the gradient written out, against the same function on one network after the
+other, autograd with `torch.optim.SGD` on one after the other, and `torch.func` (vmap of grad) on
+all at once. All give the same numbers: this is checked. One thread.
 """
 
 import math
@@ -17,26 +17,26 @@ import torch
 from one_step import REPEATS
 from torch.func import functional_call, grad, stack_module_state, vmap
 
-from twolayer.descent import descend, mean_field_rates
+from twolayer.descent import descend, mean_field_rates, sgd
 from twolayer.network import TwoLayer
 
 
 def close(name, a, b, tolerance):
     """Raise unless two ways give the same numbers."""
-    gap = torch.linalg.vector_norm(a - b) / torch.linalg.vector_norm(b)
+    gap = np.linalg.norm(a - b) / np.linalg.norm(b)
     if not gap < tolerance:
         raise AssertionError(f"{name}: relative difference {gap:.1e}, allowed {tolerance:.0e}")
 
 
 def at_once(networks, x, y, rates, steps):
-    """All networks in one call."""
-    list(descend(networks, x, y, rates=rates, steps=steps))
+    """All networks in one call; returns their first layers, as each way does."""
+    return descend(networks, sgd(x, y, rates=rates), steps).W
 
 
 def in_turn(networks, x, y, rates, steps):
     """The same function, a network at a time."""
-    for i, network in enumerate(networks):
-        list(descend([network], x[i : i + 1], y[i : i + 1], rates=rates, steps=steps))
+    runs = zip(networks, x, y, strict=True)
+    return np.stack([descend(net, sgd(u, v, rates=rates), steps).W for net, u, v in runs])
 
 
 def logistic(f, y):
@@ -44,28 +44,32 @@ def logistic(f, y):
     return torch.nn.functional.softplus(-y * f).mean()
 
 
-def autograd(networks, x, y, rates, steps):
-    """What a notebook would hold: a module, a loss, an optimiser, a network at a time."""
-    for network, inputs, labels in zip(networks, x, y, strict=True):
-        groups = [{"params": [getattr(network, name)], "lr": r} for name, r in rates.items()]
-        optimiser = torch.optim.SGD(groups)
-        for _ in range(steps):
-            optimiser.zero_grad()
-            h = torch.relu(inputs @ network.W.T + network.b)
-            logistic(h @ network.a / math.sqrt(network.m), labels).backward()
-            optimiser.step()
-
-
 class Module(torch.nn.Module):
-    """The network without checks of its inputs, which vmap cannot trace."""
+    """The network as a notebook would write it."""
 
     def __init__(self, network):
         super().__init__()
-        self.W, self.b, self.a = network.W, network.b, network.a
+        for name in "Wba":
+            values = torch.tensor(getattr(network, name))
+            setattr(self, name, torch.nn.Parameter(values))
 
     def forward(self, x):
         """f(x), shape (n,)."""
         return torch.relu(x @ self.W.T + self.b) @ self.a / math.sqrt(len(self.a))
+
+
+def autograd(networks, x, y, rates, steps):
+    """What a notebook would hold: a module, a loss, an optimiser, a network at a time."""
+    found = []
+    for module, inputs, labels in zip(map(Module, networks), *tensors(x, y), strict=True):
+        groups = [{"params": [getattr(module, name)], "lr": r} for name, r in rates.items()]
+        optimiser = torch.optim.SGD(groups)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            logistic(module(inputs), labels).backward()
+            optimiser.step()
+        found.append(module.W.detach().numpy())
+    return np.stack(found)
 
 
 def vmapped(networks, x, y, rates, steps):
@@ -73,34 +77,36 @@ def vmapped(networks, x, y, rates, steps):
     modules = [Module(network) for network in networks]
     stack, _ = stack_module_state(modules)
     stack = {name: value.detach() for name, value in stack.items()}
+    x, y = tensors(x, y)
     slope = vmap(grad(lambda p, u, v: logistic(functional_call(modules[0], p, (u,)), v)))
     for _ in range(steps):
         slopes = slope(stack, x, y)
         for name, rate in rates.items():
             stack[name].sub_(slopes[name], alpha=rate)
-    for name, values in stack.items():
-        for network, value in zip(networks, values, strict=True):
-            getattr(network, name).data.copy_(value)
+    return stack["W"].numpy()
+
+
+def tensors(*arrays):
+    """Arrays as tensors that share their memory."""
+    return [torch.from_numpy(v) for v in arrays]
 
 
 def compare(m, k=8, n=300, d=50):
     """Milliseconds a step of the k networks, each way."""
     rngs = [np.random.default_rng(seed) for seed in range(k)]
-    x = torch.as_tensor(np.stack([g.choice([-1.0, 1.0], (n, d)) for g in rngs])).float()
+    x = np.stack([g.choice([-1.0, 1.0], (n, d)) for g in rngs]).astype("float32")
     y, rates = x[..., 0] * x[..., 1], mean_field_rates(1.0, m)
-    start = [TwoLayer.mean_field(m, d, "relu", g, dtype=torch.float32) for g in rngs]
+    start = TwoLayer.stack([TwoLayer.mean_field(m, d, "relu", g, dtype="float32") for g in rngs])
 
     def run(way, steps):
-        networks = [network.with_weights(network.W) for network in start]
         begun = time.perf_counter()
-        with torch.enable_grad():
-            way(networks, x, y, rates, steps)
-        return time.perf_counter() - begun, torch.cat([v.W.detach() for v in networks])
+        found = way(start, x, y, rates, steps)
+        return time.perf_counter() - begun, found
 
     ways, steps = (at_once, in_turn, autograd, vmapped), max(10, 1600 // m)
-    moved = run(in_turn, 20)[1]
+    moved = run(in_turn, 10)[1]
     for way in ways:  # also warms up
-        close(f"{way.__name__}, m = {m}", run(way, 20)[1], moved, 1e-3)
+        close(f"{way.__name__}, m = {m}", run(way, 10)[1], moved, 1e-3)
     times = [[run(way, steps)[0] / steps for way in ways] for _ in range(REPEATS)]
     ours, *others = 1e3 * np.min(times, axis=0)
     row = "".join(f"   {t:6.2f} ms {t / ours:5.2f} times" for t in others)
@@ -109,7 +115,6 @@ def compare(m, k=8, n=300, d=50):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
     print("gradient descent on k = 8 networks, n = 300, d = 50, float32: time of a step of all")
     print("             at once      descend in turn         autograd and SGD        vmap of grad")
     for width in (8, 32, 128, 256, 512):

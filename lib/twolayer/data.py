@@ -1,4 +1,10 @@
-"""Distributions of the data, as frozen objects with ``sample(n, rng) -> x, y``."""
+"""Distributions of the data, as frozen objects with ``sample(n, rng) -> x, y``.
+
+``sample`` draws `n` inputs, shape (n, d), and labels, shape (n,), in float64; ``target`` gives
+the labels without noise of inputs of shape (n, d); ``directions`` holds the rows that decide them.
+"""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
@@ -6,11 +12,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import logsumexp
-from scipy.stats import ortho_group
+from numpy.typing import ArrayLike
 
 from twolayer import _checks, activations
-from twolayer.hermite import he
 
 __all__ = [
     "GaussianMixture",
@@ -24,7 +28,7 @@ __all__ = [
 ]
 
 
-def as_link(link):
+def as_link(link: str | Callable | Sequence[float]) -> Callable:
     """A link function of one variable, from its name, a callable or its Hermite coefficients.
 
     Parameters
@@ -37,11 +41,6 @@ def as_link(link):
     -------
     callable
         Array of shape (n,) to array of shape (n,).
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown, or the coefficients are empty or not finite.
 
     Examples
     --------
@@ -59,10 +58,15 @@ def as_link(link):
 
 
 def _hermite_sum(c, z):
-    return sum(ck / math.sqrt(math.factorial(k)) * he(k, z) for k, ck in enumerate(c))
+    """By the recurrence of h_k = He_k / sqrt(k!), which stays in range where k! does not."""
+    total, before, h = c[0] + 0.0 * z, 0.0, 1.0
+    for k, ck in enumerate(c[1:], 1):
+        before, h = h, (z * h - math.sqrt(k - 1) * before) / math.sqrt(k)
+        total = total + ck * h
+    return total
 
 
-def sphere(shape, rng):
+def sphere(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Independent uniform points on the unit sphere of the last axis.
 
     Parameters
@@ -76,11 +80,6 @@ def sphere(shape, rng):
     ndarray
         Of this shape, in float64.
 
-    Raises
-    ------
-    TypeError
-        If `rng` is no generator.
-
     Examples
     --------
     >>> W = sphere((3, 2), np.random.default_rng(0))
@@ -93,9 +92,9 @@ def sphere(shape, rng):
 
 @dataclasses.dataclass(frozen=True)
 class SingleIndex:
-    """y = link(theta . x) + noise, with theta the first basis vector.
+    """y = link(u . x) + noise, with the direction u the first basis vector.
 
-    The law of x is rotation invariant, so that no direction is special: theta = e_1 costs no
+    The law of x is rotation invariant, so that no direction is special: u = e_1 costs no
     generality for a network whose initial law is rotation invariant too.
 
     Parameters
@@ -108,11 +107,6 @@ class SingleIndex:
         Standard deviation of Gaussian label noise, in the units of y.
     inputs : str
         'gaussian', x ~ N(0, I_d), or 'sphere', x uniform on the sphere of radius sqrt(d).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `d` is not a positive integer, `noise` is negative, the link or the inputs unknown.
 
     Examples
     --------
@@ -127,22 +121,23 @@ class SingleIndex:
     inputs: str = "gaussian"
 
     def __post_init__(self):
-        _checks.positive_int("d", self.d)
-        _checks.real("noise", self.noise, minimum=0)
+        d = _checks.positive_int("d", self.d)
+        noise = _checks.real("noise", self.noise, minimum=0)
         _checks.one_of("inputs", self.inputs, ("gaussian", "sphere"))
-        as_link(self.link)
+        _freeze(self, d=d, noise=noise, link=_own(self.link))
 
     @property
-    def directions(self):
+    def directions(self) -> np.ndarray:
         """The hidden direction, shape (1, d)."""
         return np.eye(1, self.d)
 
-    def target(self, x):
-        """Noise-free labels, shape (n,), of inputs of shape (n, d)."""
+    def target(self, x: ArrayLike) -> np.ndarray:
+        """Noise-free labels."""
+        x = _inputs(x, self.d)
         return _checked(as_link(self.link)(x[:, 0]), len(x), "z of shape (n,)")
 
-    def sample(self, n, rng):
-        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and labels."""
         return _sample(self, n, rng)
 
 
@@ -162,11 +157,6 @@ class MultiIndex:
     noise : float
         Standard deviation of Gaussian label noise, in the units of y.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `d` or `r` is not a positive integer, r > d, `noise` is negative or the link unknown.
-
     Examples
     --------
     >>> parity = MultiIndex(d=6, link=lambda z: np.sign(z[:, 0] * z[:, 1]), r=2)
@@ -180,28 +170,29 @@ class MultiIndex:
     noise: float = 0.0
 
     def __post_init__(self):
-        _checks.positive_int("d", self.d)
-        _checks.positive_int("r", self.r)
-        if self.r > self.d:
-            raise ValueError(f"r={self.r} must be at most d={self.d}")
-        _checks.real("noise", self.noise, minimum=0)
-        as_link(self.link)
+        d = _checks.positive_int("d", self.d)
+        r = _checks.positive_int("r", self.r)
+        if r > d:
+            raise ValueError(f"r={r} must be at most d={d}")
+        noise = _checks.real("noise", self.noise, minimum=0)
+        _freeze(self, d=d, r=r, noise=noise, link=_own(self.link))
 
     @property
-    def directions(self):
+    def directions(self) -> np.ndarray:
         """The hidden directions U, orthonormal rows, shape (r, d)."""
         return np.eye(self.r, self.d)
 
-    def target(self, x):
-        """Noise-free labels, shape (n,), of inputs of shape (n, d)."""
+    def target(self, x: ArrayLike) -> np.ndarray:
+        """Noise-free labels."""
+        x = _inputs(x, self.d)
         z = x[:, : self.r]
         if callable(self.link):
             return _checked(self.link(z), len(x), f"z of shape (n, {self.r})")
         link = as_link(self.link)
         return sum(link(z[:, j]) for j in range(self.r)) / math.sqrt(self.r)
 
-    def sample(self, n, rng):
-        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and labels."""
         return _sample(self, n, rng)
 
 
@@ -218,12 +209,6 @@ class Teacher:
     activation : str or Activation
     noise : float
         Standard deviation of Gaussian label noise, in the units of y.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not fit, an entry is not finite, a row is not of unit norm or occurs twice, a
-        readout is zero, `noise` is negative or the activation unknown.
 
     Examples
     --------
@@ -251,17 +236,27 @@ class Teacher:
         i, j = np.unravel_index(cosines.argmax(), cosines.shape)
         if cosines[i, j] > 1 - 1e-12:
             raise ValueError(f"W: rows {i} and {j} are duplicates; directions must differ")
-        _checks.real("noise", self.noise, minimum=0)
-        for name, value in (("W", W), ("a", a), ("activation", activation)):
-            object.__setattr__(self, name, value)
+        noise = _checks.real("noise", self.noise, minimum=0)
+        _freeze(self, W=W, a=a, activation=activation, noise=noise)
 
     @classmethod
-    def random(cls, d, a, rng, *, activation="abs", min_angle=45.0, noise=0.0):
+    def random(
+        cls,
+        d: int,
+        a: ArrayLike,
+        rng: np.random.Generator,
+        *,
+        activation: str | activations.Activation = "abs",
+        min_angle: float = 45.0,
+        noise: float = 0.0,
+    ) -> Teacher:
         """Random directions, any two lines at an angle of at least `min_angle` degrees.
 
-        Raises ValueError if an argument is out of range, or no one of 1000 draws is wide enough.
+        Raises ValueError if no one of 1000 draws is wide enough.
         """
-        d, k = _checks.positive_int("d", d), len(np.atleast_1d(a))
+        d = _checks.positive_int("d", d)
+        a = np.atleast_1d(_checks.real_array("a", a))
+        k = len(a)
         most = math.cos(math.radians(_checks.real("min_angle", min_angle, minimum=0)))
         for _ in range(1000):
             W = sphere((k, d), rng)
@@ -270,21 +265,21 @@ class Teacher:
         raise ValueError(f"min_angle={min_angle} is too wide for {k} random directions in d={d}")
 
     @property
-    def d(self):
+    def d(self) -> int:
         """Input dimension."""
         return self.W.shape[1]
 
     @property
-    def directions(self):
+    def directions(self) -> np.ndarray:
         """The directions, unit rows, shape (k, d)."""
         return self.W
 
-    def target(self, x):
-        """Noise-free labels, shape (n,), of inputs of shape (n, d)."""
-        return self.activation(x @ self.W.T) @ self.a
+    def target(self, x: ArrayLike) -> np.ndarray:
+        """Noise-free labels."""
+        return self.activation(_inputs(x, self.d) @ self.W.T) @ self.a
 
-    def sample(self, n, rng):
-        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and labels."""
         return _sample(self, n, rng)
 
 
@@ -302,12 +297,6 @@ class GaussianMixture:
         Standard deviation of each coordinate around its centre, > 0.
     weights : array_like, shape (k,), optional
         Probabilities of the clusters, > 0; scaled to sum to one. Equal without them.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not fit, an entry is not finite, a label is not -1 or 1, or `sigma` or a weight
-        is not positive.
 
     Examples
     --------
@@ -329,17 +318,16 @@ class GaussianMixture:
         if means.ndim != 2 or 0 in means.shape:
             raise ValueError(f"means has shape {means.shape}; it must be (clusters, d)")
         labels = _checks.signs("labels", self.labels, len(means))
-        _checks.real("sigma", self.sigma, minimum=0, strict=True)
+        sigma = _checks.real("sigma", self.sigma, minimum=0, strict=True)
         weights = np.ones(len(means)) if self.weights is None else self.weights
         weights = _checks.real_array("weights", weights, minimum=0, strict=True)
         if weights.shape != labels.shape:
             raise ValueError(f"weights has shape {weights.shape}; it must be {labels.shape}")
-        for name, value in (("means", means), ("labels", labels)):
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "weights", weights / weights.sum())
+        weights = weights / weights.max()  # their sum may be out of range
+        _freeze(self, means=means, labels=labels, sigma=sigma, weights=weights / weights.sum())
 
     @classmethod
-    def ring(cls, d, clusters, radius, sigma=1.0):
+    def ring(cls, d: int, clusters: int, radius: float, sigma: float = 1.0) -> GaussianMixture:
         """`clusters` clusters evenly on a circle in the first two coordinates, labels alternating.
 
         Four of them are the XOR problem. `clusters` must be even, `d` at least 2.
@@ -353,26 +341,27 @@ class GaussianMixture:
         radius = _checks.real("radius", radius, minimum=0)
         angles = 2 * np.pi * np.arange(clusters) / clusters
         means = np.zeros((clusters, d))
-        means[:, 0], means[:, 1] = radius * np.cos(angles), radius * np.sin(angles)
+        means[:, 0] = radius * np.cos(angles)
+        means[:, 1] = radius * np.sin(angles)
         return cls(means, (-1.0) ** np.arange(clusters), sigma)
 
     @property
-    def d(self):
+    def d(self) -> int:
         """Input dimension."""
         return self.means.shape[1]
 
-    def sample(self, n, rng):
-        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and labels."""
         n = _checks.positive_int("n", n)
         cluster = _checks.generator(rng).choice(len(self.means), n, p=self.weights)
         x = self.means[cluster] + self.sigma * rng.standard_normal((n, self.d))
         return x, self.labels[cluster]
 
-    def log_odds(self, x):
+    def log_odds(self, x: ArrayLike) -> np.ndarray:
         """Log-odds of label 1, shape (n,), of inputs (n, d); their sign is the best classifier."""
-        x = _checks.real_array("x", x)
-        if x.ndim != 2 or x.shape[1] != self.d:
-            raise ValueError(f"x has shape {x.shape}; it must be (n, {self.d})")
+        from scipy.special import logsumexp
+
+        x = _inputs(x, self.d)
         score = x @ self.means.T / self.sigma**2 + np.log(self.weights)
         score -= np.square(self.means).sum(1) / (2 * self.sigma**2)
         plus, minus = (
@@ -397,11 +386,6 @@ class Parity:
     rotation : int, optional
         Seed of the dictionary M, a Haar-distributed orthogonal matrix; the identity without it.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If `d` or `degree` is not a positive integer, degree > d, or `agree` or `rotation` out of range.
-
     Notes
     -----
     Bits over a hidden dictionary, of which the relevant ones are correlated: Shi, Wei & Liang 2022.
@@ -419,33 +403,39 @@ class Parity:
     rotation: int | None = None
 
     def __post_init__(self):
-        _checks.positive_int("d", self.d)
-        if _checks.positive_int("degree", self.degree) > self.d:
-            raise ValueError(f"degree={self.degree} must be at most d={self.d}")
-        if _checks.real("agree", self.agree, minimum=0) >= 1:
+        d = _checks.positive_int("d", self.d)
+        degree = _checks.positive_int("degree", self.degree)
+        if degree > d:
+            raise ValueError(f"degree={degree} must be at most d={d}")
+        agree = _checks.real("agree", self.agree, minimum=0)
+        if agree >= 1:
             raise ValueError(f"agree={self.agree} must be below 1")
-        if self.rotation is not None:
-            _checks.integer("rotation", self.rotation, 0)
+        rotation = self.rotation
+        if rotation is not None:
+            rotation = _checks.integer("rotation", rotation, 0)
+        _freeze(self, d=d, degree=degree, agree=agree, rotation=rotation)
 
     @property
-    def dictionary(self):
+    def dictionary(self) -> np.ndarray:
         """M, shape (d, d): its columns are the hidden directions, the relevant ones first."""
         if self.rotation is None:
             return np.eye(self.d)
+        from scipy.stats import ortho_group
+
         rng = np.random.default_rng(self.rotation)
         return ortho_group.rvs(self.d, random_state=rng) if self.d > 1 else np.eye(1)
 
     @property
-    def directions(self):
+    def directions(self) -> np.ndarray:
         """The relevant directions, orthonormal rows, shape (degree, d)."""
         return self.dictionary[:, : self.degree].T
 
-    def target(self, x):
-        """Labels, shape (n,), of inputs of shape (n, d)."""
-        return np.sign(x @ self.directions.T).prod(1)
+    def target(self, x: ArrayLike) -> np.ndarray:
+        """Labels."""
+        return np.sign(_inputs(x, self.d) @ self.directions.T).prod(1)
 
-    def sample(self, n, rng):
-        """Draw `n` inputs, shape (n, d), and labels, shape (n,), float64."""
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and labels."""
         n = _checks.positive_int("n", n)
         bits = _checks.generator(rng).choice([-1.0, 1.0], (n, self.d))
         if self.agree:
@@ -455,7 +445,7 @@ class Parity:
         return (bits if self.rotation is None else bits @ self.dictionary.T), y
 
 
-def additive(data, *, sphere=False):
+def additive(data: SingleIndex | MultiIndex, *, sphere: bool = False) -> tuple[Callable, int]:
     """The link of a target that is a sum over its directions, and their number.
 
     Parameters
@@ -470,13 +460,6 @@ def additive(data, *, sphere=False):
     link : callable
         Of one variable.
     r : int
-
-    Raises
-    ------
-    TypeError
-        If `data` is of another kind.
-    ValueError
-        If its inputs lie on the sphere and are not allowed to.
 
     Examples
     --------
@@ -493,6 +476,29 @@ def additive(data, *, sphere=False):
         f"data={data!r} must be a SingleIndex, or a MultiIndex whose link is a name or Hermite "
         "coefficients (a sum over directions)"
     )
+
+
+def _freeze(model, **values):
+    """Set the fields of a frozen object; an array of them can't be written into from outside."""
+    for name, value in values.items():
+        if isinstance(value, np.ndarray):
+            value.flags.writeable = False
+        object.__setattr__(model, name, value)
+
+
+def _own(link):
+    """A link, checked: coefficients as a tuple of their own, which hashes and can't change."""
+    as_link(link)
+    if isinstance(link, str) or callable(link):
+        return link
+    return tuple(_checks.real_array("link", link).tolist())
+
+
+def _inputs(x, d):
+    x = _checks.real_array("x", x, copy=False)
+    if x.ndim != 2 or x.shape[1] != d:
+        raise ValueError(f"x has shape {x.shape}; it must be (n, {d})")
+    return x
 
 
 def _checked(y, n, argument):

@@ -6,13 +6,16 @@ that it serves ``KernelRidge(kernel="precomputed").fit(k(x, x), y)``, which is f
 `sklearn.metrics.pairwise`.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
-import torch
+from numpy.typing import ArrayLike
 
 from twolayer import _checks
 
@@ -22,7 +25,6 @@ __all__ = [
     "empirical_ntk",
     "exponential",
     "polynomial",
-    "random_features",
     "relu_ntk",
     "relu_ntk_deviation",
 ]
@@ -31,12 +33,15 @@ _BLOCK = 2**16  # entries at a time: what a profile computes on the way stays in
 
 
 def _rows(x, z):
-    x = _checks.real_array("x", x)
-    same, z = z is None, x if z is None else _checks.real_array("z", z)
+    """Rows of both arguments, and how the result comes out: a number of two vectors."""
+    same = z is None
+    x = _checks.real_array("x", x, copy=False)
+    z = x if same else _checks.real_array("z", z, copy=False)
     single = x.ndim == z.ndim == 1
-    x, z = np.atleast_2d(x), np.atleast_2d(z)
+    if x.ndim and z.ndim:
+        x, z = np.atleast_2d(x), np.atleast_2d(z)
     z = x if same else z  # one object: the product is symmetric, features are computed once
-    if x.ndim != 2 or z.ndim != 2 or x.shape[1] != z.shape[1] or not x.shape[1]:
+    if not (x.ndim == z.ndim == 2 and x.shape[1] == z.shape[1] > 0):
         raise ValueError(f"x has shape {x.shape} and z {z.shape}; rows must have the same length")
     return x, z, (lambda k: float(k[0, 0])) if single else (lambda k: k)
 
@@ -62,14 +67,15 @@ class RotationInvariant:
     """
 
     name: str
-    profile: Callable
+    profile: Callable[..., np.ndarray]
 
-    def __call__(self, x, z=None):
+    def __call__(self, x: ArrayLike, z: ArrayLike | None = None) -> np.ndarray | float:
         x, z, out = _rows(x, z)
-        s, t = (np.linalg.norm(v, axis=1) for v in (x, z))
-        unit = x / np.where(s == 0, 1, s)[:, None]
-        cosine = unit @ (unit if z is x else z / np.where(t == 0, 1, t)[:, None]).T
-        s, t = (v / x.shape[1] ** 0.5 for v in (s, t))
+        s, unit = _norms(x)
+        t, other = (s, unit) if z is x else _norms(z)
+        cosine = unit @ other.T
+        if z is x:  # a rounding of 1 would be its root in the angle
+            np.fill_diagonal(cosine, s > 0)
         step = 1 + _BLOCK // max(1, len(z))
         for i in range(0, len(x), step):
             block = cosine[i : i + step]
@@ -77,21 +83,23 @@ class RotationInvariant:
             block[:] = self.profile(s[i : i + step, None], t, block)
         return out(cosine)
 
-    def with_bias(self, bias_std=1.0):
-        """The kernel of networks with biases b ~ N(0, bias_std^2): inputs get a constant coordinate.
+    def with_bias(self, bias_std: float = 1.0) -> RotationInvariant:
+        """The kernel of networks with biases b ~ N(0, bias_std^2): inputs get one constant more.
 
         Parameters
         ----------
         bias_std : float
             Standard deviation of the biases where first-layer weights have 1/sqrt(d).
-
-        Returns
-        -------
-        RotationInvariant
         """
         b = _checks.real("bias_std", bias_std, minimum=0)
         profile = functools.partial(_with_bias, self.profile, b)
         return RotationInvariant(f"{self.name} with bias", profile)
+
+
+def _norms(x):
+    """Norms of rows in units of sqrt(d), and the rows without them."""
+    length = np.linalg.norm(x, axis=1)
+    return length / x.shape[1] ** 0.5, x / np.where(length == 0, 1, length)[:, None]
 
 
 def _with_bias(profile, b, s, t, cosine):
@@ -103,11 +111,13 @@ def _with_bias(profile, b, s, t, cosine):
 
 def _arc_cosine(s, t, cosine):
     angle = np.arccos(cosine)
+    # eq-lr-arc
     return s * t * (np.sqrt(1 - cosine * cosine) + (np.pi - angle) * cosine) / (2 * np.pi)
 
 
 def _relu_ntk(s, t, cosine):
     angle = np.arccos(cosine)
+    # eq-lr-ntk
     return s * t * (np.sqrt(1 - cosine * cosine) + 2 * (np.pi - angle) * cosine) / (2 * np.pi)
 
 
@@ -127,7 +137,7 @@ def _relu_ntk_deviation(s, t, cosine):
     square = 3 * sine * cosine + rest * (1 + 2 * cosine**2)  # E of the squares of both ReLUs
     square += 2 * cosine * (sine + rest * cosine) + cosine**2 * rest
     mean = (sine + 2 * rest * cosine) / (2 * np.pi)
-    return s * t * np.sqrt(np.maximum(square / (2 * np.pi) - mean**2, 0))
+    return s * t * np.sqrt(np.maximum(square / (2 * np.pi) - mean**2, 0))  # eq-lr-variance
 
 
 #: Standard deviation, over w ~ N(0, I/d), of what one neuron with a = +-1 adds to `relu_ntk`,
@@ -146,7 +156,7 @@ def _exponential(s, t, cosine):
 exponential = RotationInvariant("exponential", _exponential)
 
 
-def polynomial(degree, offset=1.0):
+def polynomial(degree: int, offset: float = 1.0) -> RotationInvariant:
     """The polynomial kernel (offset + x.z/d)^degree.
 
     Parameters
@@ -155,10 +165,6 @@ def polynomial(degree, offset=1.0):
         >= 1.
     offset : float
         >= 0; the kernel holds every degree up to `degree` if it is positive.
-
-    Returns
-    -------
-    RotationInvariant
 
     Examples
     --------
@@ -175,33 +181,15 @@ def _polynomial(degree, offset, s, t, cosine):
     return (offset + s * t * cosine) ** degree
 
 
-def random_features(network):
-    """The kernel of a network's own features: features(x) . features(z).
-
-    Parameters
-    ----------
-    network : TwoLayer
-
-    Returns
-    -------
-    callable
-        Kernel of rows, as the others of this module.
-    """
-
-    def kernel(x, z=None):
-        x, z, out = _rows(x, z)
-        f = network.features(x).detach().double().numpy()
-        return out(f @ (f if z is x else network.features(z).detach().double().numpy()).T)
-
-    return kernel
-
-
-def empirical_ntk(network, rates=None):
+def empirical_ntk(
+    network: Any, rates: Mapping[str, float] | None = None
+) -> Callable[..., np.ndarray | float]:
     """The tangent kernel of a network as it is: inner products of its gradients in W, b and a.
 
     Parameters
     ----------
     network : TwoLayer
+        One network, of one output.
     rates : dict of str to float, optional
         Weights of the layers, >= 0: a layer left out does not count. All are 1 without it. With the
         step sizes of gradient descent this is the kernel that the descent follows.
@@ -210,11 +198,6 @@ def empirical_ntk(network, rates=None):
     -------
     callable
         Kernel of rows, as the others of this module.
-
-    Raises
-    ------
-    ValueError
-        If a name in `rates` is not one of "W", "b" and "a", or a weight is negative.
 
     Notes
     -----
@@ -234,14 +217,14 @@ def empirical_ntk(network, rates=None):
     for name, rate in rates.items():
         _checks.one_of("rates", name, ("W", "b", "a"))
         _checks.real(f"rates[{name!r}]", rate, minimum=0)
+    readout = _checks.real_array("network.a", network.a, 1, dtype=None)
     of_W, of_b, of_a = (rates.get(name, 0.0) for name in "Wba")
 
     def gradients(x):
-        with torch.no_grad():
-            z = network.preactivations(x)
-            slope = network.activation.derivative(z) * network.a / math.sqrt(network.m)
-            f = network.activation(z) / math.sqrt(network.m)
-        return f.double().numpy(), slope.double().numpy()
+        z = _checks.array("preactivations", network.preactivations(x))
+        slope = network.activation.derivative_at(z) * (readout / math.sqrt(network.m))
+        f = network.activation(z) / math.sqrt(network.m)
+        return f.astype(float, copy=False), slope.astype(float, copy=False)
 
     def kernel(x, z=None):
         x, z, out = _rows(x, z)

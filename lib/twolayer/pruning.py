@@ -1,19 +1,21 @@
 """Lottery tickets: the neurons or weights of an untrained network that would do the work alone.
 
-Neurons are chosen by their first gradients (Shi, Wei & Liang 2023), weights by iterative magnitude
-pruning with rewinding (Frankle & Carbin 2019) or by learning a mask alone (Ramanujan et al. 2020).
-Masks are boolean, of the shape of the first layer: True is kept.
+Weights are chosen by iterative magnitude pruning with rewinding (Frankle & Carbin 2019), or by
+learning a mask and nothing else (Zhou et al. 2019, who call it a supermask; Ramanujan et al. 2020).
+Masks are boolean arrays of the shape of the first layer, stacks of them for stacks of networks:
+True is kept.
 """
+
+from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
-from torch.nn.utils import prune
+from numpy.typing import ArrayLike
 
 from twolayer import _checks, gradients
-from twolayer.measures import cosine
 from twolayer.network import TwoLayer
 
 __all__ = [
@@ -23,131 +25,94 @@ __all__ = [
     "random_mask",
     "subnetwork",
     "supermask",
-    "winning_neurons",
 ]
 
 
-def subnetwork(network, neurons):
+def subnetwork(network: TwoLayer, neurons: ArrayLike) -> TwoLayer:
     """Some neurons of a network, with the weights they have, as a network of its own.
+
+    Its readout is scaled by sqrt(s/m), so that its outputs are what these s neurons add to those of
+    `network`.
 
     Parameters
     ----------
     network : TwoLayer
-    neurons : array_like of int, shape (s,)
-        Their rows in W, each at most once.
-
-    Returns
-    -------
-    TwoLayer
-        Of width s, in the same order. Its readout is scaled by sqrt(s/m), so that its outputs are
-        what these neurons add to those of `network`.
-
-    Raises
-    ------
-    ValueError
-        If there is no neuron, one is named twice or out of range.
+    neurons : array_like of int, shape (s,), or of bool, shape (m,)
+        Rows of W, each at most once; or which rows.
 
     Examples
     --------
     >>> net = TwoLayer(np.eye(4), [1.0, 2.0, 3.0, 4.0], "relu")
-    >>> subnetwork(net, [2])([[0.0, 0.0, 5.0, 0.0]]).item()  # 3 * 5 / sqrt(4)
-    7.5
+    >>> subnetwork(net, [2])([[0.0, 0.0, 5.0, 0.0]])  # 3 * 5 / sqrt(4)
+    array([7.5])
     """
-    neurons = np.asarray(neurons)
-    if neurons.ndim != 1 or neurons.size == 0:
-        raise ValueError(f"neurons={neurons} is an empty ticket; it must name at least one neuron")
-    if not np.issubdtype(neurons.dtype, np.integer) or not np.isin(neurons, range(network.m)).all():
-        raise ValueError(f"neurons={neurons} must be integers between 0 and {network.m - 1}")
-    if len(set(neurons.tolist())) < len(neurons):
-        raise ValueError(f"neurons={neurons} must name each neuron at most once")
-    scale = math.sqrt(len(neurons) / network.m)
-    W, b, a = (p.detach()[neurons] for p in (network.W, network.b, network.a))
-    return TwoLayer(W, a * scale, network.activation, b)
+    if network.shape:
+        raise ValueError(f"network is a stack of shape {network.shape}; it must be one network")
+    rows = _rows(neurons, network.m)
+    a = network.a[rows] * math.sqrt(len(rows) / network.m)  # eq-lt-ticket
+    return TwoLayer(network.W[rows], a, network.activation, network.b[rows])
 
 
-def winning_neurons(steps, signs, features, labels, s):
-    """The neurons whose first step points best along a feature, taken in turn for each feature.
-
-    Parameters
-    ----------
-    steps : array_like, shape (m, d)
-        The first step of each neuron, a_j times its simplified gradient.
-    signs : array_like, shape (m,)
-        Of the readout, each -1 or 1.
-    features : array_like, shape (k, d)
-        Directions.
-    labels : array_like, shape (k,)
-        The sign of the readout that a neuron of this feature needs, each -1 or 1.
-    s : int
-        Neurons in the ticket, at most m.
-
-    Returns
-    -------
-    ndarray of int, shape (s,)
-        Rows, the first of each feature first.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not fit, a sign is not -1 or 1, `s` is not between 1 and m, or neurons with a
-        sign that is needed run out.
-
-    Examples
-    --------
-    >>> steps = [[1.0, 0.0], [1.0, 0.2], [0.3, 1.0]]
-    >>> winning_neurons(steps, [1, 1, -1], np.eye(2), [1, -1], 2)
-    array([0, 2])
-    """
-    steps, features = _checks.real_array("steps", steps), _checks.real_array("features", features)
-    signs = _checks.signs("signs", signs, len(steps))
-    labels = _checks.signs("labels", labels, len(features))
-    if features.ndim != 2 or len(features) == 0:
-        raise ValueError(f"features has shape {features.shape}; it must be (k, d) with k >= 1")
-    if _checks.positive_int("s", s) > len(steps):
-        raise ValueError(f"s={s} must be at most the number of neurons, {len(steps)}")
-    cosines = np.stack([cosine(steps, D) for D in features])
-    cosines[labels[:, None] != signs] = -np.inf
-    chosen = []
-    for turn in range(s):
-        row = cosines[turn % len(features)]
-        if (best := int(np.argmax(row))) in chosen or np.isneginf(row[best]):
-            raise ValueError(f"s={s} is too many: neurons with the sign of a feature run out")
-        chosen.append(best)
-        cosines[:, best] = -np.inf
-    return np.array(chosen)
+def _rows(neurons, m):
+    """Neurons as row numbers, or an error unless they name some of m, each once."""
+    rows = np.asarray(neurons)
+    if rows.ndim != 1:
+        raise ValueError(f"neurons has shape {rows.shape}; it must be (s,), or ({m},) of booleans")
+    if rows.dtype == bool:
+        if rows.shape != (m,):
+            raise ValueError(f"neurons has shape {rows.shape}; a mask of neurons must be ({m},)")
+        rows = np.flatnonzero(rows)
+    if rows.size == 0:
+        raise ValueError("neurons is an empty ticket; it must name at least one neuron")
+    if not np.issubdtype(rows.dtype, np.integer) or rows.min() < 0 or rows.max() >= m:
+        raise ValueError(f"neurons={rows} must be integers between 0 and {m - 1}")
+    if len(np.unique(rows)) < len(rows):
+        raise ValueError(f"neurons={rows} must name each neuron at most once")
+    return rows
 
 
-def masked(network, mask):
-    """A network under a mask of its first layer.
+def masked(network: TwoLayer, mask: ArrayLike) -> TwoLayer:
+    """A network, or each of a stack, under a mask of its first layer: zero where it is False.
+
+    The bias and readout of a neuron without inputs are zero too: it would be a constant.
 
     Parameters
     ----------
     network : TwoLayer
-    mask : array or tensor of bool, shape (m, d)
-
-    Returns
-    -------
-    TwoLayer
-        With zeros where `mask` is False. The bias and readout of a neuron without inputs are zero
-        too: it would be a constant.
-
-    Raises
-    ------
-    ValueError
-        If `mask` has another shape, holds other values than booleans, zeros and ones, or is empty.
+    mask : array_like of bool, of the shape of W
 
     Examples
     --------
-    >>> masked(TwoLayer([[3.0, 1.0]], [1.0], "relu"), [[False, True]]).W.tolist()
-    [[0.0, 1.0]]
+    >>> masked(TwoLayer([[3.0, 1.0]], [1.0], "relu"), [[False, True]]).W
+    array([[0., 1.]])
     """
-    mask = _checks.masks("mask", mask, network.W.shape, network.W.device)
-    alive = mask.any(1)
-    W, b, a = (p.detach() for p in (network.W, network.b, network.a))
-    return TwoLayer(W * mask, a * alive, network.activation, b * alive)
+    mask = _boolean(mask, tuple(network.W.shape))
+    alive = mask.any(-1)
+    outputs = alive if network.a.ndim == alive.ndim else alive[..., None]
+    W = _gated(network.W, mask)  # eq-lt-mask
+    return TwoLayer(W, _gated(network.a, outputs), network.activation, _gated(network.b, alive))
+
+
+def _gated(values, gate):
+    if isinstance(values, np.ndarray):
+        return np.where(gate, values, 0)
+    return values * values.new_tensor(gate)
+
+
+def _boolean(mask, shape):
+    """A mask as a boolean array, or an error unless it is one of this shape that keeps weights."""
+    mask = np.asarray(mask.cpu() if hasattr(mask, "cpu") else mask)
+    if mask.shape != shape:
+        raise ValueError(f"mask has shape {mask.shape}; it must be {shape}")
+    if not np.isin(mask, (0, 1)).all():
+        raise ValueError("mask must hold booleans, or zeros and ones")
+    if not mask.any((-2, -1)).all():
+        raise ValueError("mask holds an empty ticket: each must keep at least one weight")
+    return mask.astype(bool)
 
 
 def _kept(sparsity, size):
+    """How many of `size` weights are left."""
     sparsity = _checks.real("sparsity", sparsity)
     if not 0 < sparsity < 1:
         raise ValueError(f"sparsity={sparsity} must be in (0, 1)")
@@ -156,48 +121,49 @@ def _kept(sparsity, size):
     return kept
 
 
-def magnitude_mask(weights, sparsity, mask=None):
-    """Keep the weights of largest magnitude, by `torch.nn.utils.prune.L1Unstructured`.
+def _largest(values, count):
+    """Where the `count` largest of each row are; of equal ones, the first."""
+    order = np.argsort(-values, axis=-1, kind="stable")[..., :count]
+    out = np.zeros(values.shape, dtype=bool)
+    np.put_along_axis(out, order, True, axis=-1)
+    return out
+
+
+def magnitude_mask(
+    weights: ArrayLike, sparsity: float, mask: ArrayLike | None = None
+) -> np.ndarray:
+    """Keep the round((1 - sparsity) m d) weights of largest magnitude; of equal ones, the first.
 
     Parameters
     ----------
-    weights : array or tensor, shape (m, d)
+    weights : array_like, shape (..., m, d)
     sparsity : float
         Share of all weights to remove, in (0, 1).
-    mask : tensor of bool, shape (m, d), optional
+    mask : array_like of bool, shape (..., m, d), optional
         Keep only among these: masks of rising sparsity are nested.
-
-    Returns
-    -------
-    tensor of bool, shape (m, d)
-        With round((1 - sparsity) m d) weights kept.
-
-    Raises
-    ------
-    ValueError
-        If `sparsity` is out of range or leaves nothing, or `mask` has another shape or keeps fewer.
 
     Examples
     --------
     >>> magnitude_mask([[3.0, -1.0], [0.5, -2.0]], sparsity=0.5)
-    tensor([[ True, False],
-            [False,  True]])
+    array([[ True, False],
+           [False,  True]])
     """
-    weights = _checks.tensor("weights", weights, 2).detach()
-    mask = torch.ones_like(weights) if mask is None else mask
-    mask = _checks.masks("mask", mask, weights.shape, weights.device)
-    kept, left = _kept(sparsity, weights.numel()), int(mask.sum())
-    if kept > left:
-        raise ValueError(f"sparsity={sparsity} keeps {kept} weights, but mask keeps only {left}")
-    among = weights[mask]
-    out = mask.clone()
-    method = prune.L1Unstructured(amount=left - kept)
-    out[mask] = method.compute_mask(among, torch.ones_like(among)).bool()
-    return out
+    size = abs(_checks.real_array("weights", weights))
+    if size.ndim < 2:
+        raise ValueError(f"weights has shape {size.shape}; it must be (..., m, d)")
+    kept = _kept(sparsity, math.prod(size.shape[-2:]))
+    if mask is not None:
+        mask = _boolean(mask, size.shape)
+        left = mask.sum((-2, -1)).min()
+        if kept > left:
+            raise ValueError(f"sparsity={sparsity} keeps {kept} weights, mask keeps only {left}")
+        size = np.where(mask, size, -1.0)
+    flat = size.reshape(*size.shape[:-2], -1)
+    return _largest(flat, kept).reshape(size.shape)  # eq-lt-imp
 
 
-def random_mask(shape, sparsity, rng):
-    """Keep weights at random, each set of them with equal odds.
+def random_mask(shape: tuple[int, int], sparsity: float, rng: np.random.Generator) -> np.ndarray:
+    """Keep as many weights as `magnitude_mask` does, each set of them with equal odds.
 
     Parameters
     ----------
@@ -206,166 +172,168 @@ def random_mask(shape, sparsity, rng):
         Share of all weights to remove, in (0, 1).
     rng : numpy.random.Generator
 
-    Returns
-    -------
-    tensor of bool
-        With as many kept as by `magnitude_mask`.
-
     Examples
     --------
     >>> int(random_mask((4, 5), 0.9, np.random.default_rng(0)).sum())
     2
     """
     m, d = (_checks.positive_int("shape", v) for v in shape)
+    kept = _kept(sparsity, m * d)
     mask = np.zeros(m * d, dtype=bool)
-    mask[_checks.generator(rng).choice(m * d, _kept(sparsity, m * d), replace=False)] = True
-    return torch.from_numpy(mask.reshape(m, d))
+    mask[_checks.generator(rng).choice(m * d, kept, replace=False)] = True
+    return mask.reshape(m, d)
 
 
-def iterative_pruning(networks, fit, sparsities):
-    """Iterative magnitude pruning with rewinding, for several networks at once.
+def iterative_pruning(
+    network: TwoLayer,
+    train: Callable[[TwoLayer, np.ndarray], TwoLayer],
+    sparsities: Sequence[float],
+) -> tuple[np.ndarray, TwoLayer]:
+    """Train, remove the smallest weights, set the others back to where they started, and again.
 
-    Train, remove the smallest weights, set the others back to where they started, and again.
+    Frankle & Carbin 2019, with rewinding to the initialisation.
 
     Parameters
     ----------
-    networks : sequence of TwoLayer
-        As they start; not changed.
-    fit : callable
-        ``fit(networks, masks)`` trains copies of `networks` in place under masks of shape
-        (k, m, d), as `twolayer.descent.descend` does.
+    network : TwoLayer, one or a stack, as it starts
+    train : callable
+        ``train(network, masks)`` returns the network trained under masks of the shape of W, as
+        `twolayer.descent.descend` does with the masks of `twolayer.descent.sgd`.
     sparsities : sequence of float
         Shares of all weights that are gone after each round, in (0, 1), rising.
 
-    Yields
-    ------
-    masks : tensor of bool, shape (k, m, d)
+    Returns
+    -------
+    masks : ndarray of bool, shape (1 + rounds, ..., m, d)
         All True first, then one a sparsity, each within the last.
-    trained : list of TwoLayer
-        The networks trained under these masks, from their own start.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a sparsity is out of range, they do not rise, or one leaves an empty ticket.
-
-    Notes
-    -----
-    Frankle & Carbin 2019, with rewinding to the initialisation. Arguments are checked at once.
+    trained : TwoLayer
+        A stack along the same first axis: the networks trained under these masks, from their start.
 
     Examples
     --------
     >>> net = TwoLayer([[3.0, 1.0], [-2.0, 0.1]], [1.0, 1.0], "relu")
-    >>> for masks, _ in iterative_pruning([net], lambda networks, masks: None, [0.5]):
-    ...     print(masks[0].tolist())
-    [[True, True], [True, True]]
-    [[True, False], [True, False]]
+    >>> masks, trained = iterative_pruning(net, masked, [0.5])
+    >>> masks.astype(int).tolist(), trained[1].W.tolist()
+    ([[[1, 1], [1, 1]], [[1, 0], [1, 0]]], [[3.0, 0.0], [-2.0, 0.0]])
     """
-    networks, sparsities = list(networks), list(sparsities)
-    if not networks or len({net.W.shape for net in networks}) != 1:
-        raise ValueError("networks must hold at least one network, all of one shape")
+    sparsities = list(sparsities)
     for sparsity in sparsities:
-        _kept(sparsity, networks[0].W.numel())
+        _kept(sparsity, network.m * network.d)
     if any(after <= before for before, after in itertools.pairwise(sparsities)):
         raise ValueError(f"sparsities={sparsities} must rise")
-    return _iterative_pruning(networks, fit, sparsities)
+    masks = [np.ones(network.W.shape, dtype=bool)]
+    trained = [_trained(train, network, masks[0])]
+    for sparsity in sparsities:
+        masks.append(magnitude_mask(trained[-1].W, sparsity, masks[-1]))
+        trained.append(_trained(train, network, masks[-1]))
+    return np.stack(masks), TwoLayer.stack(trained)
 
 
-def _iterative_pruning(networks, fit, sparsities):
-    masks = torch.ones(len(networks), *networks[0].W.shape, dtype=torch.bool)
-    for sparsity in (*sparsities, None):
-        trained = [net.with_weights(net.W) for net in networks]
-        fit(trained, masks)
-        yield masks, trained
-        if sparsity is not None:
-            pairs = zip(trained, masks, strict=True)
-            masks = torch.stack([magnitude_mask(net.W, sparsity, mask) for net, mask in pairs])
+def _trained(train, network, mask):
+    out = train(network, mask)
+    if not isinstance(out, TwoLayer) or out.W.shape != network.W.shape:
+        raise TypeError(f"train returned {out!r}; it must return a network like {network!r}")
+    return out
 
 
 def supermask(
-    networks, x, y, *, sparsity, eta, steps, rngs, unit="weight", loss="logistic", momentum=0.9
-):
+    network: TwoLayer,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    sparsity: float,
+    eta: float,
+    steps: int,
+    rng: np.random.Generator | Sequence[np.random.Generator],
+    unit: str = "weight",
+    loss: str = "logistic",
+    momentum: float = 0.9,
+) -> np.ndarray:
     """Learn which weights to keep, and train none of them: edge-popup.
 
     Each weight has a score; the weights of the highest scores are kept. The gradient in a score is
-    that in the weight times the weight, as if the mask were not there.
+    that in the weight times the weight, as if the mask were not there; here of norm one. Of
+    weights, a neuron of which nothing is kept has no gradient; the score of a neuron is a gate on
+    its readout, and has one. Ramanujan et al. 2020.
 
     Parameters
     ----------
-    networks : sequence of TwoLayer
-        k networks of one shape, activation and dtype; not changed.
-    x : array or tensor, shape (k, n, d)
-    y : array or tensor, shape (k, n)
-        Labels, -1 or 1.
+    network : TwoLayer, one or a stack
+    x : array_like, shape (n, d), or (..., n, d) with the stack's leading axes
+    y : array_like, shape (n,), or (..., n); labels, -1 or 1
     sparsity : float
         Share of the weights (or neurons) removed, in (0, 1).
     eta : float
-        Step size of the scores, > 0, in units in which the gradient has norm one for each network.
+        Step size of the scores, > 0.
     steps : int
-    rngs : sequence of numpy.random.Generator
-        One for each network; it draws the scores to start from, uniform in [0, 1].
+    rng : numpy.random.Generator, or one for each network
+        Draws the scores to start from, uniform in [0, 1].
     unit : {"weight", "neuron"}
         What has a score: a weight of the first layer, or a neuron with all its weights.
-    loss : {"logistic", "hinge", "squared"}
+    loss : {"logistic", "hinge", "squared", "centred"}
     momentum : float
         In [0, 1).
 
     Returns
     -------
-    tensor of bool, shape (k, m, d)
+    ndarray of bool, of the shape of W
         The masks after the last step. For the networks under them, see `masked`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If shapes do not fit, a label is not -1 or 1, or a number is out of range.
-
-    Notes
-    -----
-    Ramanujan et al. 2020 (edge-popup), with normalised gradients. Of weights, a neuron of which
-    nothing is kept has no gradient; the score of a neuron is a gate on its readout, and has one.
-    Malach et al. 2020 prove that masks of a wide enough random network can stand for any small one.
 
     Examples
     --------
     >>> rng = np.random.default_rng(0)
-    >>> net, x = TwoLayer.mean_field(64, 2, "relu", rng), rng.standard_normal((1, 200, 2))
-    >>> y = np.sign(x[..., 0])
-    >>> masks = supermask([net], x, y, sparsity=0.5, eta=0.3, steps=50, rngs=[rng])
-    >>> int(masks.sum())
+    >>> net, x = TwoLayer.mean_field(64, 2, "relu", rng), rng.standard_normal((200, 2))
+    >>> mask = supermask(net, x, np.sign(x[:, 0]), sparsity=0.5, eta=0.3, steps=50, rng=rng)
+    >>> int(mask.sum())
     64
     """
-    networks, stack, x, y = gradients.stacked(networks, x, y)
-    gradients.check_labels(loss, y)
     _checks.one_of("unit", unit, ("weight", "neuron"))
     eta = _checks.real("eta", eta, minimum=0, strict=True)
     if _checks.real("momentum", momentum, minimum=0) >= 1:
         raise ValueError(f"momentum={momentum} must be below 1")
     steps = _checks.positive_int("steps", steps)
-    shape, activation = stack["W"].shape, networks[0].activation
-    gated = "W" if unit == "weight" else "a"  # the gate of a neuron is on its readout
-    size = stack[gated][0].numel()
+    network = gradients._in_numpy(network)
+    name = "W" if unit == "weight" else "a"  # the gate of a neuron is on its readout
+    gated = getattr(network, name)
+    size = math.prod(gated.shape[len(network.shape) :])
     kept = _kept(sparsity, size)
-    rngs = _checks.generators("rngs", rngs, len(x))
-    scores = torch.as_tensor(np.stack([rng.random(size) for rng in rngs])).to(x)
-    velocity = torch.zeros_like(scores)
+    scores = _scores(rng, network, size)
+    velocity = np.zeros_like(scores)
     for _ in range(steps):
-        masks = _top(scores, kept, shape)
-        alive = masks.any(2)
-        now = stack | {"a": stack["a"] * alive}
-        if unit == "weight":
-            now |= {"W": stack["W"] * masks, "b": stack["b"] * alive}
-        step = gradients.negative_gradient(activation, now, x, y, loss)[0][gated] * stack[gated]
-        step = step.flatten(1)
-        norm = torch.linalg.vector_norm(step, dim=1, keepdim=True)
-        velocity = momentum * velocity + step / norm.clamp(min=1e-30)
+        now = _under(network, _largest(scores, kept), unit)
+        slope = gradients.loss_gradient(now, x, y, loss)[name]
+        step = -(slope * gated).reshape(scores.shape)  # eq-lt-popup
+        velocity = momentum * velocity + _unit(step)
         scores = scores + eta * velocity
-    return _top(scores, kept, shape)
+    return _as_mask(_largest(scores, kept), network, unit)
 
 
-def _top(scores, kept, shape):
-    """Masks of the highest scores of each network; scores of neurons are spread over their rows."""
-    flat = torch.zeros_like(scores, dtype=torch.bool)
-    flat.scatter_(1, scores.topk(kept, dim=1).indices, True)
-    flat = flat if flat.shape[1] > shape[1] else flat[..., None].expand(shape)
-    return flat.reshape(shape).clone()
+def _unit(rows):
+    """Rows scaled to norm one, of entries whose squares may underflow; a row of zeros stays."""
+    largest = abs(rows).max(-1, keepdims=True)
+    rows = rows / np.where(largest > 0, largest, 1)
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1)
+
+
+def _scores(rng, network, size):
+    """Uniform scores, a row a network."""
+    count = math.prod(network.shape)
+    rngs = [rng] if not network.shape else rng
+    if isinstance(rngs, np.random.Generator):
+        rngs = rngs.spawn(count)
+    draws = [g.random(size) for g in _checks.generators("rng", rngs, count)]
+    return np.reshape(draws, (*network.shape, size)).astype(network.W.dtype)
+
+
+def _as_mask(kept, network, unit):
+    """Kept weights, or kept neurons with all their weights, in the shape of W."""
+    if unit == "weight":
+        return kept.reshape(network.W.shape)
+    return np.repeat(kept[..., None], network.d, axis=-1)
+
+
+def _under(network, kept, unit):
+    """The network whose gradient moves the scores: without what is not kept."""
+    if unit == "weight":
+        return masked(network, kept.reshape(network.W.shape))
+    return network.with_readout(network.a * kept)

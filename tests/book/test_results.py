@@ -96,13 +96,13 @@ def key_after(tree, path, edit):
 @pytest.mark.parametrize(
     ("file", "edit", "found"),
     [
-        ("lib/twolayer/sweep.py", lambda s: s + "\nX = 1\n", ["twolayer.lab.sweep"]),
+        ("lib/twolayer/lab/sweep.py", lambda s: s + "\nX = 1\n", ["twolayer.lab.sweep"]),
         ("lib/twolayer/_checks.py", lambda s: s + "\nX = 1\n", ["twolayer._checks"]),
         ("lib/twolayer/__init__.py", lambda s: s + "\nX = 1\n", ["twolayer"]),
-        ("lib/twolayer/sweep.py", lambda s: s + "\n# a comment\n\n", []),
-        ("lib/twolayer/sweep.py", lambda s: s.replace('"""Evaluate', '"""Evaluates'), []),
-        ("lib/twolayer/plotting.py", lambda s: s + "\nX = 1\n", []),
-        ("lib/twolayer/theory/lazy.py", lambda s: s + "\nX = 1\n", []),
+        ("lib/twolayer/lab/sweep.py", lambda s: s + "\n# a comment\n\n", []),
+        ("lib/twolayer/lab/sweep.py", lambda s: s.replace('"""Evaluate', '"""Evaluates'), []),
+        ("lib/twolayer/lab/plotting.py", lambda s: s + "\nX = 1\n", []),
+        ("lib/twolayer/theory/lazy_and_rich.py", lambda s: s + "\nX = 1\n", []),
         ("requirements.txt", lambda s: s.replace("numpy==2", "numpy==1"), ["numpy"]),
         ("requirements.txt", lambda s: s.replace("sphinx-proof==0", "sphinx-proof==1"), []),
         ("book/part/small.md", lambda s: s.replace("one is", "1 is"), ["code"]),
@@ -133,7 +133,7 @@ def test_modules_reached_through_imports_of_every_form():
         "def f():\n    from twolayer import (\n        data,  # x\n        estimators,\n    )",
     ):
         found = chapters.modules(["%matplotlib inline\nx = 1", line])
-        assert {"twolayer", "twolayer.estimators", "twolayer.descent", "twolayer._checks"} <= set(
+        assert {"twolayer", "twolayer.estimators", "twolayer.gradients", "twolayer._checks"} <= set(
             found
         ), line
     assert "twolayer.estimators" not in chapters.modules(["from twolayer import data"])

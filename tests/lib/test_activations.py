@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +32,7 @@ def test_parity_is_true(name):
 @pytest.mark.parametrize("name", ALL)
 def test_tensor_and_array_agree_and_keep_dtype(name):
     f, z = activations.get(name), np.linspace(-2, 2, 9)
-    assert torch.equal(f(torch.as_tensor(z)), torch.as_tensor(f(z)))
+    torch.testing.assert_close(f(torch.as_tensor(z)), torch.as_tensor(f(z)), rtol=1e-14, atol=1e-15)
     assert f(torch.ones(3, dtype=torch.float32)).dtype == torch.float32
     assert f.derivative(torch.ones(3, dtype=torch.float32)).dtype == torch.float32
 
@@ -61,3 +63,24 @@ def test_exponents_of_hermite_names_are_whole(name):
         ValueError, match=rf"activation='{name}' is unknown.*integer k from 1 to 99"
     ):
         activations.get(name)
+
+
+def test_high_degrees_in_single_precision_and_by_pickle():
+    z = np.array([0.5, 1.0, 2.0])
+    for degree in (21, 60, 200):
+        f = activations.hermite(degree)
+        np.testing.assert_allclose(f(z.astype(np.float32)), f(z), rtol=1e-3, atol=1e-3)
+        assert pickle.loads(pickle.dumps(f)) is f
+    import mpmath
+
+    with mpmath.workdps(40):
+        # probabilists' from physicists': He_k(z) = 2^(-k/2) H_k(z / sqrt 2)
+        want = mpmath.hermite(60, 2 / mpmath.sqrt(2)) * mpmath.mpf(2) ** -30
+        want /= mpmath.sqrt(mpmath.factorial(60))
+    assert float(activations.hermite(60)(2.0)) == pytest.approx(float(want), rel=1e-12)
+
+
+def test_the_tail_of_gelu():
+    """z Phi(z) with Phi(-9) = 1.1285884059538407e-19."""
+    for z in (-9.0, torch.tensor(-9.0, dtype=torch.float64)):
+        assert float(activations.get("gelu")(z)) == pytest.approx(-9 * 1.1285884059538407e-19)

@@ -101,3 +101,13 @@ def test_the_table_of_an_executed_notebook_is_read_back(tmp_path):
     cell.outputs = []
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "chapter.ipynb")
     assert read(tmp_path / "chapter.ipynb") == []
+
+
+def test_tensors_are_numbers_too():
+    torch = pytest.importorskip("torch")
+    claims, values = Claims(), torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    claims.add("a mean", "here", torch.tensor(2.0), values, slack=torch.tensor(0.5), why="a half")
+    claims.add("a number", "here", 2, values.mean())
+    assert claims.rows[0].measured == 2
+    assert claims.rows[0].tolerance == pytest.approx(0.5 + 3 / 3**0.5)
+    assert claims.rows[1].why == "exact"

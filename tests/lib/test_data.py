@@ -1,7 +1,10 @@
 import math
 
+import mpmath
 import numpy as np
+import pandas
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -476,3 +479,69 @@ def test_a_teacher_samples_as_other_data(rng):
         teacher.sample(0, rng)
     with pytest.raises(TypeError, match="rng=3 must be a numpy.random.Generator"):
         teacher.sample(4, 3)
+
+
+# --- what comes in, and what is kept
+
+
+def test_links_of_high_degree_stay_in_range():
+    """h_k at 40 digits; k! leaves the doubles at k = 171, He_k long before."""
+    mpmath.mp.dps = 40
+    z = np.array([-1.3, 0.0, 0.4, 2.5])
+    for degree in (0, 1, 2, 7, 60, 200):
+        got = as_link([0.0] * degree + [1.0])(z)
+        scale = mpmath.sqrt(mpmath.mpf(2) ** degree * mpmath.factorial(degree))
+        want = [float(mpmath.hermite(degree, v / mpmath.sqrt(2)) / scale) for v in z]
+        np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-13)
+    assert as_link([2.0])(np.arange(3)).tolist() == [2.0, 2.0, 2.0]
+    assert as_link([0, 0, 0, 1])(np.array([3_000_000]))[0] == pytest.approx(2.7e19 / 6**0.5)
+
+
+def test_numbers_of_any_kind_are_kept_as_pythons():
+    """NumPy's numbers, arrays without axes and tensors: equal objects, which hash."""
+    plain = SingleIndex(5, (0.0, 1.0), 0.5)
+    for number in (np.int64(5), np.array(5), torch.tensor(5)):
+        model = SingleIndex(number, np.array([0, 1]), np.float32(0.5))
+        assert model == plain
+        assert hash(model) == hash(plain)
+    assert MultiIndex(np.int64(5), [0, 1], r=np.array(2)) == MultiIndex(5, (0.0, 1.0), r=2)
+    assert Parity(np.array(3), np.int64(2), agree=np.array(0.5), rotation=np.int64(1)) == Parity(
+        3, 2, 0.5, 1
+    )
+    assert Teacher.random(3, torch.tensor([1.0, 2.0]), np.random.default_rng(0), noise=0).noise == 0
+
+
+def test_targets_take_what_is_like_an_array(rng):
+    models = [
+        SingleIndex(3, "tanh"),
+        MultiIndex(3, "tanh", r=2),
+        Teacher(np.eye(2, 3), [1.0, -1.0]),
+        Parity(3, 2),
+    ]
+    for model in models:
+        x, y = model.sample(6, rng)
+        frame = pandas.DataFrame(x, columns=list("abc"))
+        for like in (x.tolist(), torch.tensor(x, requires_grad=True), frame):
+            np.testing.assert_allclose(model.target(like), y, rtol=1e-13)
+        np.testing.assert_allclose(model.target(x[::-1]), y[::-1])
+        for bad in (x[:, :2], x[0], np.ones((2, 4))):  # the first columns alone would do
+            with pytest.raises(ValueError, match=r"x has shape .*; it must be \(n, 3\)"):
+                model.target(bad)
+    x = rng.standard_normal((4, 2))
+    np.testing.assert_allclose(MIXTURE.log_odds(torch.tensor(x)), MIXTURE.log_odds(x))
+
+
+def test_nothing_is_changed_in_place():
+    teacher = Teacher(np.eye(2, 3), [1.0, -1.0])
+    for array in (MIXTURE.means, MIXTURE.labels, MIXTURE.weights, teacher.W, teacher.a):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+    coefficients = [0.0, 1.0]
+    model = SingleIndex(2, coefficients)
+    coefficients[1] = np.nan
+    assert model.target([[2.0, 0.0]]) == [2.0]
+
+
+def test_weights_of_any_size_are_probabilities():
+    mixture = GaussianMixture(np.eye(2), [1, -1], weights=[1e308, 1e308])
+    assert mixture.weights.tolist() == [0.5, 0.5]

@@ -1,6 +1,10 @@
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -9,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from twolayer.estimators import OneStepRegressor
 
 
+@pytest.mark.filterwarnings("ignore:X is not standardised", "ignore:a linear function of X")
 @parametrize_with_checks([OneStepRegressor(width=32, random_state=0)])
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
@@ -34,17 +39,88 @@ def test_beside_kernel_ridge_in_a_grid_search(rng):
 def test_the_network_and_the_linear_part_are_the_prediction(rng):
     x, y = rng.standard_normal((300, 5)), rng.standard_normal(300)
     model = OneStepRegressor(width=20, random_state=1).fit(x, y)
-    whole = model.intercept_ + x @ model.coef_ + model.network_(x).detach().numpy()
+    whole = model.intercept_ + x @ model.coef_ + model.network_(x)
     np.testing.assert_allclose(model.predict(x), whole)
     np.testing.assert_allclose(np.linalg.norm(model.W_, axis=1), 1)
     np.testing.assert_allclose(model.W_[:10], -model.W_[10:])
 
 
+def test_the_readout_is_ridge_regression_with_the_ridge_that_it_names(rng):
+    x = rng.standard_normal((300, 5))
+    y = x[:, 0] ** 2 + 2 * x[:, 1] + 0.3 * rng.standard_normal(300)
+    model = OneStepRegressor(width=40, random_state=1).fit(x, y)
+    features = model.network_.features(x)
+    residual = y - LinearRegression().fit(x, y).predict(x)
+    want = Ridge(model.ridge_, fit_intercept=False).fit(features, residual).coef_
+    np.testing.assert_allclose(model.a_, want, rtol=1e-6, atol=1e-9)
+    assert isinstance(model.ridge_, float)
+
+
 def test_fewer_samples_than_dimensions_gives_the_linear_fit(rng):
     x, y = rng.standard_normal((4, 9)), rng.standard_normal(4)
-    model = OneStepRegressor(width=8, random_state=0).fit(x, y)
+    with pytest.warns(UserWarning, match="a linear function of X fits y exactly"):
+        model = OneStepRegressor(width=8, random_state=0).fit(x, y)
     np.testing.assert_allclose(model.predict(x), y)
     assert not model.a_.any()
+    assert model.ridge_ == np.inf
+
+
+def test_weights_are_counts(rng):
+    """A weight of k is the sample k times; of 0, none. Not so for weights that say little."""
+    x = rng.standard_normal((200, 4))
+    y = x[:, 0] ** 2 + 0.5 * rng.standard_normal(200)
+    counts = rng.integers(0, 4, 200)
+    model = OneStepRegressor(width=40, random_state=0)
+    weighted = model.fit(x, y, sample_weight=counts).predict(x)
+    plain = model.fit(x, y).predict(x)
+    repeated = model.fit(np.repeat(x, counts, 0), np.repeat(y, counts)).predict(x)
+    np.testing.assert_allclose(weighted, repeated, rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(model.fit(x, y, np.ones(200)).predict(x), plain, atol=1e-8)
+    assert abs(weighted - plain).max() > 0.01
+    with pytest.raises(ValueError, match="sample_weight sums to 1; weights are counts"):
+        model.fit(x, y, np.full(200, 1 / 200))
+
+
+def test_several_outputs(rng):
+    """Each is learnt about as well as alone, and read from all neurons by its own ridge."""
+    x = rng.standard_normal((2000, 10))
+    y = np.stack([x[:, 0] ** 2, 10 * abs(x[:, 1]) - x[:, 2], x[:, 3]], axis=1)
+    model = OneStepRegressor(width=128, random_state=0).fit(x[:1000], y[:1000])
+    assert model.a_.shape == (128, 3)
+    assert (model.coef_.shape, model.intercept_.shape, model.ridge_.shape) == ((3, 10), (3,), (3,))
+    assert np.isfinite(model.ridge_).tolist() == [True, True, False]  # the last is linear
+    fit = model.predict(x[1000:])
+    np.testing.assert_allclose(
+        fit, model.intercept_ + x[1000:] @ model.coef_.T + model.network_(x[1000:])
+    )
+    assert (r2_score(y[1000:], fit, multioutput="raw_values") > [0.9, 0.9, 1 - 1e-9]).all()
+    pulled = np.square(model.W_).argmax(1)  # the first output's neurons, then the second's
+    assert np.mean(pulled[:64] == 0) > 0.7
+    assert np.mean(pulled[64:] == 1) > 0.7
+    one = OneStepRegressor(width=32, random_state=0).fit(x, y[:, :1]).predict(x)
+    alone = OneStepRegressor(width=32, random_state=0).fit(x, y[:, 0]).predict(x)
+    np.testing.assert_allclose(one, alone[:, None])
+
+
+@pytest.mark.parametrize(
+    ("change", "warned"),
+    [
+        (lambda x: x, False),
+        (lambda x: x + 2, False),
+        (lambda x: x * [1, 1, 2.5], False),
+        (lambda x: np.column_stack([x, np.full(len(x), 7.0)]), False),  # a constant column
+        (lambda x: x + np.array([4, 0, 0]), True),
+        (lambda x: x * [1, 1, 4], True),
+        (lambda x: 0.01 * x, True),
+    ],
+)
+def test_a_warning_where_columns_must_be_standardised(change, warned, rng):
+    x = rng.standard_normal((2000, 3))
+    y = x[:, 0] ** 2
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        OneStepRegressor(width=64, random_state=0).fit(change(x), y)
+    assert ["X is not standardised" in str(w.message) for w in seen] == [True] * warned
 
 
 @pytest.mark.parametrize(
@@ -53,7 +129,8 @@ def test_fewer_samples_than_dimensions_gives_the_linear_fit(rng):
         (7, [1.0, 2.0, 4.0], "width=7 must be even"),
         (8, [1.0, 1.0, 1.0], "its variance must be positive"),
         (8, [1.0, 2.0], "inconsistent numbers of samples"),
-        (8, np.ones((3, 2)), "1d array"),
+        (8, np.ones((3, 2)), "one of its columns; its variance must be positive"),
+        (8, np.ones((3, 2, 2)), "dim"),
     ],
 )
 def test_bad_input(width, y, message):

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pytest
 
@@ -103,3 +105,87 @@ def test_names_of_controls_are_identifiers(names):
             description=".",
             choice=(names[1], [1.0, 2.0], "c"),
         )
+
+
+def rows_of(spec):
+    """The data of a chart of one layer, wherever Altair puts them."""
+    if "datasets" in spec:
+        (rows,) = spec["datasets"].values()
+        return rows
+    return spec["hconcat"][0]["layer"][0]["data"]["values"]
+
+
+def rows_shown(values, column):
+    """How many rows Vega shows at each slider position, by the chart's own filter in Python."""
+    layer = Layer("line", "law", {"t": column, "x": column, "y": column})
+    spec = explore("t", values, [panel("x", "y", [layer])], label="t", description=".")
+    (made,) = spec.chart.to_dict()["hconcat"][0]["layer"]
+    (text,) = [v["filter"] for v in made["transform"] if "filter" in v]
+    assert text.startswith("datum.slide == round((t - ")
+    bind = spec.chart.to_dict()["params"][0]["bind"]
+    counts = []
+    for k in range(len(values)):
+        t = bind["min"] + k * bind["step"]  # what an HTML slider gives
+        index = eval(text.removeprefix("datum.slide == "), {"t": t, "round": round})
+        counts.append(sum(row["slide"] == index for row in rows_of(spec.chart.to_dict())))
+    return counts
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.linspace(0, 1, 4), np.linspace(-2, 2, 31), 1e-5 * np.arange(7), np.arange(3) * 1e6],
+)
+def test_every_position_of_the_slider_shows_its_rows(values):
+    assert rows_shown(values, np.repeat(values, 2)) == [2] * len(values)
+    assert rows_shown(values, np.float32(values))[0] == 1
+
+
+@pytest.mark.parametrize("ends", [(0, 1), (0, 2), (-1 / 3, 5), (0.1, 0.9), (1e-7, 3e-7), (7, 1e5)])
+def test_a_browser_reaches_the_last_position(ends):
+    """It counts steps in decimals: of linspace(0, 1, 12) as it is, the last one lies beyond max."""
+    for count in range(2, 42):
+        values = np.linspace(*ends, count)
+        layer = Layer("line", "law", {"t": values, "x": values, "y": values})
+        spec = explore("t", values, [panel("x", "y", [layer])], label="t", description=".")
+        bind = spec.chart.to_dict()["params"][0]["bind"]
+        low, high, step = (Decimal(repr(bind[key])) for key in ("min", "max", "step"))
+        assert (high - low) // step == count - 1
+        shown = [
+            round((float(low + k * step) - values[0]) / np.diff(values)[0]) for k in range(count)
+        ]
+        assert shown == list(range(count))
+        assert len(bind["step"].__repr__()) < 13
+
+
+def test_small_values_keep_their_digits():
+    layer = Layer("line", "law", {"x": [1e-7, 2e-7], "y": [3.14159265e-9, 1.0]})
+    chart = explore("k", [0, 1], [panel("x", "y", [layer])], label="k", description=".").chart
+    assert rows_of(chart.to_dict()) == [{"x": 1e-7, "y": 3.1416e-9}, {"x": 2e-7, "y": 1.0}]
+
+
+@pytest.mark.parametrize("name", ["n = d^1.5", "share [%]", "a.b", "E[y]"])
+def test_axes_may_have_any_name(name):
+    layer = Layer("line", "law", {name: [0, 1], "y.": [0, 1]})
+    chart = explore("k", [0, 1], [panel(name, "y.", [layer])], label="k", description=".").chart
+    (made,) = chart.to_dict()["hconcat"][0]["layer"]
+    assert made["encoding"]["x"]["field"] == "x"
+    assert made["encoding"]["x"]["title"] == name
+    assert made["encoding"]["y"]["title"] == "y."
+
+
+def test_a_layer_without_a_value_of_its_control():
+    with pytest.raises(ValueError, match="column 't' of 'now' holds no value of its control"):
+        chart(values=[5.0, 6.0, 7.0])
+
+
+def test_what_was_broken_once():
+    with pytest.raises(ValueError, match="even steps"):
+        chart(values=[1e-9, 2e-9, 5e-9])
+    misspelt = Layer("line", "f", {"x": [0, 1], "Y": [0, 1]})
+    with pytest.raises(ValueError, match="'f' has no column 'y'; it has 'x', 'Y'"):
+        explore("k", [0, 1], [panel("x", "y", [misspelt])], label="k", description=".")
+    far = Layer("line", "f", {"x": 1e5 + np.arange(3), "y": 1e6 + np.arange(3), "z": [np.nan] * 3})
+    spec = explore("k", [0, 1], [panel("x", "y", [far])], label="k", description=".").chart
+    rows = rows_of(spec.to_dict())  # a column that the panel does not use leaves nothing out
+    assert [row["x"] for row in rows] == [100000, 100001, 100002]
+    assert [row["y"] for row in rows] == [1000000, 1000001, 1000002]

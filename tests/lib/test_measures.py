@@ -1,4 +1,5 @@
 import numpy as np
+import pandas
 import pytest
 import torch
 from hypothesis import given
@@ -15,7 +16,7 @@ sizes = st.integers(1, 12)
 def test_spectra_are_numpys(m, d, seed):
     W = np.random.default_rng(seed).standard_normal((m, d))
     u, s, vt = np.linalg.svd(W, full_matrices=False)
-    np.testing.assert_allclose(measures.singular_values(W), s, atol=1e-7)
+    np.testing.assert_allclose(measures.singular_values(W), s, atol=1e-14 * s[0])
     value, left, right = measures.leading_singular(W)
     assert value == pytest.approx(s[0], rel=1e-9)
     if len(s) == 1 or s[1] < 0.999 * s[0]:
@@ -33,7 +34,7 @@ def test_overlap_is_scale_free_and_bounded(v, scale):
     assert measures.squared_overlap(v, v) == pytest.approx(1)
 
 
-def test_alignment(rng):
+def test_cosine(rng):
     W = rng.standard_normal((5, 3))
     W[2] = 0
     cosine = measures.cosine(W, [0.0, 2.0, 0.0])
@@ -86,6 +87,166 @@ def test_subspace_overlap_by_hand(rng):
     assert once == measures.subspace_overlap(W.detach().double().numpy(), np.eye(2, 5))
 
 
+# --- digits
+
+
+def planted(values, m, d, seed=0):
+    """A matrix with these singular values, and its right vectors as rows."""
+    rng, r = np.random.default_rng(seed), len(values)
+    left = np.linalg.qr(rng.standard_normal((m, r)))[0]
+    right = np.linalg.qr(rng.standard_normal((d, r)))[0]
+    return (left * values) @ right.T, right.T
+
+
+@pytest.mark.parametrize(("m", "d"), [(300, 20), (20, 300), (20, 20)])
+def test_small_singular_values_keep_their_digits(m, d):
+    """Of W'W those below 1e-8 of the largest would be noise."""
+    values = [1.0, 1e-5, 1e-9, 1e-12]
+    W, right = planted(values, m, d)
+    np.testing.assert_allclose(measures.singular_values(W)[:4], values, rtol=1e-3)
+    for r in (2, 3):
+        assert measures.subspace_overlap(W, right[:r]) == pytest.approx(1, abs=1e-6)
+    assert measures.subspace_overlap(W, right[[0, 3]]) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_small_direction_of_a_tall_matrix():
+    """One direction of size 1, one of 1e-9 and noise of 1e-12: .77 through W'W."""
+    W, right = planted([1.0, 1e-9, *[1e-12] * 18], 300, 20)
+    assert measures.subspace_overlap(W, right[:2]) == pytest.approx(1, abs=1e-5)
+
+
+def test_what_a_layer_does_not_hold_does_not_count():
+    """Right vectors of singular value zero are arbitrary: they hold nothing."""
+    one = np.outer(np.arange(1.0, 7), [1.0, 0, 0, 0])
+    for W in (one, one.T[:, :4]):
+        U = np.eye(4)[:2] if W is one else np.array([[1.0, 2, 3, 4], [4, -3, 2, -1]])
+        assert measures.subspace_overlap(W, U) == pytest.approx(0.5)
+    for shape in ((5, 3), (3, 5)):
+        assert measures.subspace_overlap(np.zeros(shape), np.eye(2, shape[1])) == 0
+        assert not measures.singular_values(np.zeros(shape)).any()
+        assert not measures.cosine(np.zeros(shape), np.ones(shape[1])).any()
+        with pytest.raises(ValueError, match="is zero; it has no leading direction"):
+            measures.leading_singular(np.zeros(shape))
+
+
+def test_rows_of_a_subspace_may_have_any_length(rng):
+    U = rng.standard_normal((3, 6))
+    W = rng.standard_normal((20, 6))
+    want = measures.subspace_overlap(W, U)
+    for lengths in ([1e-200, 1.0, 1e200], [1e-17, 1.0, 1.0]):
+        got = measures.subspace_overlap(W, U * np.array(lengths)[:, None])
+        assert got == pytest.approx(want, abs=1e-12)
+
+
+@pytest.mark.parametrize("d", [25, 63, 64, 65, 200])
+def test_a_leading_direction_that_is_orthogonal_to_the_ones(d):
+    """Lanczos from W'W 1 never sees it: at d = 25 it gave 25, right is 140.007."""
+    W = np.diag(np.arange(1.0, d + 1))
+    W[0, :2] = 99, -99
+    W[1, :2] = 1, 1
+    value, u, v = measures.leading_singular(W)
+    # the block of the first two columns: its singular values are 99 sqrt 2 and sqrt 2
+    right = max(99 * 2**0.5, d)
+    assert value == pytest.approx(right, rel=1e-12)
+    np.testing.assert_allclose(W @ v, value * u, atol=1e-6 * value)
+    np.testing.assert_allclose(np.linalg.norm([u, v], axis=1), 1, rtol=1e-12)
+    rank_one = np.outer(np.arange(1.0, 2 * d + 1), np.where(np.arange(d) % 2, 1.0, -1.0))
+    rank_one = rank_one[:, : d - d % 2]  # rows that sum to zero
+    value, u, v = measures.leading_singular(rank_one)
+    assert value == pytest.approx(np.linalg.norm(rank_one), rel=1e-12)
+    np.testing.assert_allclose(np.outer(value * u, v), rank_one, atol=1e-7 * value)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e-3, 1e200])
+def test_sizes_whose_squares_are_out_of_range(size, rng):
+    W, v = rng.standard_normal((80, 70)), rng.standard_normal(70)
+    want = measures.leading_singular(W)
+    got = measures.leading_singular(size * W)
+    assert got[0] == pytest.approx(size * want[0], rel=1e-12)
+    assert measures.squared_overlap(got[2], want[2]) == pytest.approx(1)
+    np.testing.assert_allclose(measures.cosine(size * W, v / size), measures.cosine(W, v))
+    assert measures.squared_overlap(size * v, W[0] / size) == pytest.approx(
+        measures.squared_overlap(v, W[0])
+    )
+    assert measures.recovered_mass(size * W, size * W[:, 0], [v], [1.0], 85.0) == pytest.approx(
+        measures.recovered_mass(W, W[:, 0], [v], [1.0], 85.0)
+    )
+
+
+def test_cosines_end_at_one(rng):
+    """Rounding takes one in some hundred of the plain formula's beyond it."""
+    W = rng.standard_normal((20_000, 3))
+    assert max(measures.cosine(W, w)[i] for i, w in enumerate(W[:2000])) == 1
+    assert min(measures.cosine(-W[:2000], w)[i] for i, w in enumerate(W[:2000])) == -1
+    assert max(measures.squared_overlap(w, 3 * w) for w in W[:2000]) == 1
+
+
+def test_mass_within_tiny_angles():
+    """The cosine of 1e-7 degrees is 1 - 1.5e-18: no cosine tells it from zero."""
+    turn = np.radians([0.0, 0.5e-7, 2e-7])
+    W = np.column_stack([np.cos(turn), np.sin(turn)])
+    masses = [
+        measures.recovered_mass(W, [1.0, 2, 4], [[5.0, 0]], [1.0], v) for v in (0, 1e-7, 3e-7)
+    ]
+    assert masses == [pytest.approx(1 / 7), pytest.approx(3 / 7), 1]
+    rng = np.random.default_rng(0)
+    W = rng.standard_normal((500, 3))  # each on its own line, whatever the rounding
+    assert measures.recovered_mass(3 * W, np.ones(500), 7 * W, np.ones(500), 0) == 1
+
+
+# --- what comes in
+
+
+def test_networks_are_taken_for_their_first_layers(rng):
+    W, v = rng.standard_normal((6, 4)), rng.standard_normal(4)
+    network = TwoLayer(W, np.ones(6), "relu")
+    linear = torch.nn.Linear(4, 6)
+    linear.weight.data = torch.tensor(W)
+    modules = (linear, torch.nn.Sequential(torch.nn.BatchNorm1d(4), linear, torch.nn.Linear(6, 1)))
+    for whole in (network, *modules):
+        assert np.array_equal(measures.cosine(whole, v), measures.cosine(W, v))
+        assert np.array_equal(measures.singular_values(whole), measures.singular_values(W))
+        assert measures.leading_singular(whole)[0] == measures.leading_singular(W)[0]
+        assert measures.subspace_overlap(whole, [v]) == measures.subspace_overlap(W, [v])
+        mass = measures.recovered_mass(whole, np.ones(6), [v], [1.0], 60.0)
+        assert mass == measures.recovered_mass(W, np.ones(6), [v], [1.0], 60.0)
+    with pytest.raises(TypeError, match="W is a ReLU without a layer of weights"):
+        measures.cosine(torch.nn.ReLU(), v)
+    with pytest.raises(ValueError, match=r"W has shape \(2, 3, 3, 3\); it must have 2 axes"):
+        measures.singular_values(torch.nn.Conv2d(3, 2, 3))
+    with pytest.raises(ValueError, match=r"W has shape \(2, 6, 4\)"):
+        measures.singular_values(TwoLayer.stack([network, network]))
+
+
+def test_what_is_like_an_array(rng):
+    W, v, y = rng.standard_normal((6, 4)), rng.standard_normal(4), rng.choice([-1.0, 1.0], 6)
+    frame = pandas.DataFrame(W, columns=list("WXYZ"))  # a column W is no first layer
+    likes = (
+        (W.tolist(), v.tolist()),
+        (torch.tensor(W, requires_grad=True), torch.tensor(v, requires_grad=True)),
+        (torch.tensor(W).requires_grad_()[:, :], list(torch.tensor(v, requires_grad=True))),
+        (frame, pandas.Series(v)),
+        (np.ascontiguousarray(W[::-1])[::-1], np.ascontiguousarray(v[::-1])[::-1]),
+    )
+    for A, u in likes:
+        np.testing.assert_allclose(measures.cosine(A, u), measures.cosine(W, v), rtol=1e-14)
+        np.testing.assert_allclose(measures.singular_values(A), measures.singular_values(W))
+        assert measures.squared_overlap(u, [1, 0, 0, 0]) == measures.squared_overlap(
+            v, np.eye(4)[0]
+        )
+        assert measures.subspace_overlap(A, [v, W[0]]) == pytest.approx(
+            measures.subspace_overlap(W, [v, W[0]])
+        )
+        assert measures.cluster_directions(A, np.int64(2))[1].shape == (6,)
+    assert measures.accuracy(torch.tensor(W[:, 0]), y.astype(int)) == measures.accuracy(W[:, 0], y)
+    for bad in (3.0, np.array(3.0), torch.tensor(3.0), v, W[None]):
+        with pytest.raises(ValueError, match=r"W has shape .*; it must have 2 axes"):
+            measures.singular_values(bad)
+    for bad in (None, "abc", [[1], [1, 2]], np.array([[1j]]), np.array([[True]])):
+        with pytest.raises(TypeError, match="W "):
+            measures.singular_values(bad)
+
+
 def test_bad_input():
     with pytest.raises(ValueError, match="u is the zero vector"):
         measures.squared_overlap([0.0, 0.0], [1.0, 0.0])
@@ -101,7 +262,7 @@ def test_bad_input():
         (np.ones((0, 3)), r"U has shape \(0, 3\) .* and between 1 and 2 rows"),
         (np.ones((2, 3)), "the 2 rows of U are linearly dependent; they must span 2 directions"),
         (np.zeros((1, 3)), "the 1 rows of U are linearly dependent"),
-        (np.full((1, 3), np.nan), "U holds non-finite"),
+        (np.full((1, 3), np.nan), "U must be finite, got nan"),
         (np.ones(3), r"U has shape \(3,\); it must have 2 axes"),
     ]:
         with pytest.raises(ValueError, match=words):
@@ -110,46 +271,7 @@ def test_bad_input():
         measures.subspace_overlap(np.ones(3), np.eye(1, 3))
 
 
-# --- gradient features
-
-
-def test_simplified_gradient_is_autograds(rng):
-    """Times a_j / sqrt(m) it is the gradient of mean(y f); single precision is close."""
-    W, a, b = rng.standard_normal((6, 3)), rng.standard_normal(6), rng.standard_normal(6)
-    x, y = rng.standard_normal((20, 3)), rng.standard_normal(20)
-    net = TwoLayer(W, a, "relu", b)
-    (slope,) = torch.autograd.grad((torch.as_tensor(y) * net(x)).mean(), net.W)
-    got = measures.simplified_gradient(net, x, y)
-    np.testing.assert_allclose(got * a[:, None] / np.sqrt(6), slope, rtol=1e-12, atol=1e-14)
-    assert isinstance(got, np.ndarray)
-    other = TwoLayer(torch.as_tensor(W, dtype=torch.float32), -a, "tanh", b)
-    close = measures.simplified_gradient(other, x, y)  # readout and activation do not count
-    np.testing.assert_allclose(close, got, atol=1e-6)
-    shut = TwoLayer([[1.0, 0.0]], [1.0], "relu")  # 1(0 > 0) = 0
-    assert not measures.simplified_gradient(shut, [[0.0, 1.0]], [1.0]).any()
-
-
-@given(st.integers(1, 9), st.integers(1, 4), st.integers(2, 5), st.floats(0.01, 1.9))
-def test_in_cone_is_the_cosine(m, k, d, gamma):
-    rng = np.random.default_rng([m, k, d])
-    gradients, directions = rng.standard_normal((m, d)), 3 * rng.standard_normal((k, d))
-    for bound in (0.0, 1.0):
-        got = measures.in_cone(gradients, directions, gamma, bound)
-        assert got.shape == (m, k)
-        for i, g in enumerate(gradients):
-            for j, D in enumerate(directions):
-                length = np.sqrt(g @ g)
-                want = g @ D >= (1 - gamma) * length * np.sqrt(D @ D) and length >= bound
-                assert got[i, j] == want
-
-
-def test_ends_of_cones():
-    """Both bounds belong to the set; a gradient of zero has no direction, and is in no cone."""
-    assert measures.in_cone([[3.0, 4.0]], [[1.0, 0.0]], gamma=0.4 + 1e-15, bound=5.0).all()
-    assert not measures.in_cone([[3.0, 4.0]], [[1.0, 0.0]], gamma=0.4 - 1e-15, bound=5.0).any()
-    assert not measures.in_cone([[3.0, 4.0]], [[1.0, 0.0]], gamma=0.4 + 1e-15, bound=5.1).any()
-    for gamma in (0.5, 1.5):
-        assert not measures.in_cone([[0.0, 0.0]], [[1.0, 0.0]], gamma).any()
+# --- clusters and accuracy
 
 
 @pytest.mark.parametrize("random_state", range(6))  # k-means numbers clusters by chance
@@ -176,19 +298,6 @@ def test_as_many_clusters_as_gradients():
     assert labels[2] == -1
 
 
-def test_kernel_alignment(rng):
-    f, g = rng.standard_normal((2, 6, 3))
-    K, L, y = f @ f.T, g @ g.T, rng.standard_normal(6)
-    want = np.trace(K @ L) / np.sqrt(np.trace(K @ K) * np.trace(L @ L))
-    assert measures.kernel_alignment(K, L) == pytest.approx(want)
-    assert measures.kernel_alignment(3 * K, 0.5 * K) == pytest.approx(1)
-    assert measures.kernel_alignment(K, -K) == pytest.approx(-1)
-    target = y @ K @ y / (y @ y * np.sqrt(np.trace(K @ K)))
-    assert measures.kernel_alignment(torch.as_tensor(K), y) == pytest.approx(target)
-    assert measures.kernel_alignment(K, torch.as_tensor(np.outer(y, y))) == pytest.approx(target)
-    assert isinstance(measures.kernel_alignment(K, y.tolist()), float)
-
-
 def test_accuracy(rng):
     outputs, y = rng.standard_normal((3, 40)), rng.choice([-1, 1], (3, 40))
     want = np.mean((outputs > 0) == (y > 0), axis=1)
@@ -202,52 +311,9 @@ def test_accuracy(rng):
     assert measures.accuracy(outputs[0], y[0]) + measures.accuracy(-outputs[0], y[0]) == 1
 
 
-NET = TwoLayer(np.eye(2), [1.0, 1.0], "relu")
-
-
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (
-            lambda: measures.simplified_gradient(NET, np.ones((3, 2)), np.ones(4)),
-            ValueError,
-            "x has 3 rows and y has 4",
-        ),
-        (
-            lambda: measures.simplified_gradient(NET, np.ones((3, 1)), np.ones(3)),
-            ValueError,
-            "x has 1 columns; the network takes d = 2",
-        ),
-        (
-            lambda: measures.simplified_gradient(NET, np.ones((3, 2)), np.full(3, np.nan)),
-            ValueError,
-            "y holds non-finite",
-        ),
-        (
-            lambda: measures.in_cone(np.eye(2), np.eye(2), 0.0),
-            ValueError,
-            r"gamma=0.0 must be in \(0, 2\)",
-        ),
-        (
-            lambda: measures.in_cone(np.eye(2), np.eye(2), 2),
-            ValueError,
-            r"gamma=2 must be in \(0, 2\)",
-        ),
-        (
-            lambda: measures.in_cone(np.eye(2), np.eye(2), 0.1, -1.0),
-            ValueError,
-            "bound=-1.0 must be finite and >= 0",
-        ),
-        (
-            lambda: measures.in_cone(np.eye(2), np.zeros((1, 2)), 0.1),
-            ValueError,
-            "direction is the zero vector",
-        ),
-        (
-            lambda: measures.in_cone(np.eye(2), np.eye(3), 0.1),
-            ValueError,
-            "direction has 3 entries; W has 2 columns",
-        ),
         (
             lambda: measures.cluster_directions([[1.0, 0.0], [0.0, 0.0]], 2),
             ValueError,
@@ -257,32 +323,6 @@ NET = TwoLayer(np.eye(2), [1.0, 1.0], "relu")
             lambda: measures.cluster_directions(np.eye(2), 0),
             ValueError,
             "clusters=0 must be a positive integer",
-        ),
-        (
-            lambda: measures.kernel_alignment(np.eye(2), np.eye(3)),
-            ValueError,
-            r"K has shape \(2, 2\) and L \(3, 3\); both must be \(n, n\)",
-        ),
-        (
-            lambda: measures.kernel_alignment(np.ones((2, 3)), np.ones((2, 3))),
-            ValueError,
-            r"K has shape \(2, 3\) and L \(2, 3\); both must be",
-        ),
-        (lambda: measures.kernel_alignment(np.eye(2), np.ones(3)), ValueError, r"and L \(3, 3\)"),
-        (
-            lambda: measures.kernel_alignment(np.eye(2), np.zeros((2, 2))),
-            ValueError,
-            "K and L must not be zero",
-        ),
-        (
-            lambda: measures.kernel_alignment(np.eye(2), [0.0, 0.0]),
-            ValueError,
-            "L is the zero vector",
-        ),
-        (
-            lambda: measures.kernel_alignment(np.eye(2), [np.nan, 1.0]),
-            ValueError,
-            "L holds non-finite",
         ),
         (
             lambda: measures.cluster_directions([[1.0, 0.0], [-1.0, 0.0]], 1),
@@ -297,16 +337,16 @@ NET = TwoLayer(np.eye(2), [1.0, 1.0], "relu")
             ValueError,
             r"outputs has shape \(2,\) and y \(1,\); they must fit",
         ),
+        (
+            lambda: measures.accuracy(np.ones((3, 4)), np.ones((2, 4))),
+            ValueError,
+            r"outputs has shape \(3, 4\) and y \(2, 4\); they must fit",
+        ),
     ],
 )
-def test_bad_gradient_features(call, error, words):
+def test_bad_clusters_and_outputs(call, error, words):
     with pytest.raises(error, match=words):
         call()
-
-
-def test_alignment_takes_labels_that_require_a_gradient():
-    got = measures.kernel_alignment(torch.eye(2), torch.ones(2, requires_grad=True))
-    assert got == pytest.approx(0.5**0.5)
 
 
 # --- mass at directions
@@ -371,14 +411,18 @@ def test_recovered_mass_near_one_line_and_at_its_edge():
     ("change", "error", "words"),
     [
         ({"W": [1.0, 0.0]}, ValueError, r"W has shape \(2,\); it must have 2 axes"),
-        ({"W": [[np.nan, 0.0]] * 2}, ValueError, "W holds non-finite values"),
+        ({"W": [[np.nan, 0.0]] * 2}, ValueError, "W must be finite, got nan"),
         ({"a": [1.0]}, ValueError, r"a has shape \(1,\); W has 2 rows"),
-        ({"a": [0.0, 0.0]}, ValueError, "a is the zero vector"),
-        ({"a": [np.inf, 0.0]}, ValueError, "a holds non-finite values"),
+        ({"a": [0.0, 0.0]}, ValueError, "W and a have no mass"),
+        ({"a": [np.inf, 0.0]}, ValueError, "a must be finite, got inf"),
         ({"W": [[0.0, 0.0], [1.0, 0.0]], "a": [1.0, 0.0]}, ValueError, "W and a have no mass"),
         ({"directions": [1.0, 0.0]}, ValueError, r"directions has shape \(2,\); it must have 2"),
-        ({"directions": [[1.0, 0.0, 0.0]]}, ValueError, "direction has 3 entries; W has 2 columns"),
-        ({"directions": [[0.0, 0.0]]}, ValueError, "direction is the zero vector"),
+        (
+            {"directions": [[1.0, 0.0, 0.0]]},
+            ValueError,
+            r"directions has shape \(1, 3\); W has 2 columns",
+        ),
+        ({"directions": [[0.0, 0.0]]}, ValueError, "directions holds a zero row"),
         ({"directions": np.eye(2)}, ValueError, "signs=.* must be 2 numbers, each -1 or 1"),
         ({"signs": [0.5]}, ValueError, "signs=.* must be 1 numbers, each -1 or 1"),
         ({"signs": [1.0, 1.0]}, ValueError, "signs=.* must be 1 numbers, each -1 or 1"),

@@ -3,13 +3,14 @@
 import itertools
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.integrate import quad
 from scipy.stats import multivariate_normal, norm
 
 from twolayer.data import GaussianMixture, Parity
-from twolayer.measures import in_cone
+from twolayer.measures import cosine
 from twolayer.theory.gradient_features import (
     mixture_gradient,
     parity_gradient,
@@ -73,6 +74,65 @@ def test_a_single_bias_serves_all_neurons_and_lengths_do_not_matter():
     )
 
 
+def by_forty_digits(data, w, b):
+    """The sum over clusters as it stands in the book."""
+    with mpmath.workdps(40):
+        w = [mpmath.mpf(v) for v in w.tolist()]
+        length = mpmath.sqrt(mpmath.fsum(v * v for v in w))
+        out = [mpmath.mpf(0)] * len(w)
+        for mean, y in zip(data.means.tolist(), data.labels.tolist(), strict=True):
+            t = mpmath.fsum([b, *(u * mpmath.mpf(v) for u, v in zip(w, mean, strict=True))])
+            t /= data.sigma * length
+            gate, density = mpmath.ncdf(t), mpmath.npdf(t) * data.sigma / length
+            parts = zip(out, mean, w, strict=True)
+            out = [o + y * (v * gate + u * density) / len(data.means) for o, v, u in parts]
+        return [float(v) for v in out]
+
+
+CROSS = np.array([[1.0, 0, 0], [0, 1, 0], [-1, 0, 0], [0, -1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("radius", "bias", "tolerance"),
+    [(1e-7, 0.0, 1e-14), (1e-4, 0.5, 1e-12), (1e-4, -3.0, 1e-10), (0.3, 2.0, 1e-13)]
+    + [(2.0, b, 1e-13) for b in (0.0, -0.7, 9.0, -9.0)],
+)
+def test_classes_that_nearly_cancel(radius, bias, tolerance):
+    """Close clusters, and gates that nearly always open: each entry to nearly all digits."""
+    data = GaussianMixture(radius * CROSS, [1, -1, 1, -1], sigma=1.25)
+    w = np.array([0.3, -1.2, 0.8])
+    got = mixture_gradient(data, [w], bias)[0]
+    np.testing.assert_allclose(got, by_forty_digits(data, w, bias), rtol=tolerance)
+
+
+def test_neurons_of_any_size():
+    """The gate depends on b / |w| alone; sizes whose squares leave the range of numbers count."""
+    want = mixture_gradient(LOPSIDED, NEURONS, BIASES)
+    for size in (1e-300, 1e-200, 1e200, 1e300):
+        got = mixture_gradient(LOPSIDED, size * NEURONS, size * BIASES)
+        np.testing.assert_allclose(got, want, rtol=1e-12)
+    always = mixture_gradient(LOPSIDED, 1e-300 * NEURONS, 1e10)  # E[y x]
+    mean = (LOPSIDED.weights * LOPSIDED.labels) @ LOPSIDED.means
+    np.testing.assert_allclose(always, np.tile(mean, (5, 1)), rtol=1e-12)
+    signs = np.ones((1, 5))
+    for b in (1.0, -1.0):
+        wide = parity_gradient(Parity(5, 2, agree=0.5), signs, 9 * b)
+        far = parity_gradient(Parity(5, 2, agree=0.5), 1e-306 * signs, b)
+        np.testing.assert_array_equal(far, wide)
+
+
+def test_single_precision_and_data_frames():
+    """Ties are those of the signs, though sizes are rounded to single precision."""
+    data, signs = Parity(5, 2, rotation=1), np.ones((1, 5))
+    W, b = signs @ data.dictionary.T, np.array([1.0])
+    for size in (0.7, 1 / np.sqrt(5)):
+        single = parity_gradient(data, (size * W).astype("float32"), (size * b).astype("float32"))
+        np.testing.assert_allclose(single, parity_gradient(data, W, b), atol=1e-15)
+    pandas = pytest.importorskip("pandas")
+    frame = mixture_gradient(LOPSIDED, pandas.DataFrame(NEURONS), pandas.Series(BIASES))
+    np.testing.assert_array_equal(frame, mixture_gradient(LOPSIDED, NEURONS, BIASES))
+
+
 @pytest.mark.parametrize("d", [2, 3, 10])
 def test_the_limit_of_small_separation(d):
     """r^2 phi(0) / (2 |w|) times (w_1, -w_2, 0, ...) less half of (cos_1^2 - cos_2^2) w."""
@@ -97,22 +157,30 @@ def many_directions(d, count, seed):
 @pytest.mark.parametrize("gamma", [0.01, 0.05, 0.1, 0.2])
 def test_in_high_dimension_gradients_point_evenly_around_the_plane(gamma):
     """Shares of cones within 4 binomial errors; gamma is worn by 1/(4d), here 1e-6."""
-    count, xor = 20_000, GaussianMixture.ring(d=3, k=4, radius=0.1)
+    count, xor = 20_000, GaussianMixture.ring(d=3, clusters=4, radius=0.1)
     gradients = mixture_gradient(xor, many_directions(250_000, count, 43))
-    cones = in_cone(gradients, xor.means, gamma)
+    cones = np.stack([cosine(gradients, mean) >= 1 - gamma for mean in xor.means], 1)
     p = float(ring_probability(gamma))
     assert abs(cones.any(1).mean() - p) < 4 * math.sqrt(p * (1 - p) / count)
     assert np.all(abs(cones.mean(0) - p / 4) < 4 * math.sqrt(p / 4 * (1 - p / 4) / count))
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 4, 6])
-def test_ring_probability_by_angles(k):
+@pytest.mark.parametrize("clusters", [1, 2, 3, 4, np.int64(6)])
+def test_ring_probability_by_angles(clusters):
     angles, n = np.linspace(0, 2 * math.pi, 100_000, endpoint=False) + 1e-9, 100_000
-    cosine = np.cos(angles[:, None] - 2 * math.pi * np.arange(k) / k).max(1)
+    best = np.cos(angles[:, None] - 2 * math.pi * np.arange(clusters) / clusters).max(1)
     gammas = np.array([0.0, 0.02, 0.3, 0.5, 0.9, 1.0])
-    shares = (cosine[:, None] >= 1 - gammas).mean(0)
-    np.testing.assert_allclose(ring_probability(gammas, k), shares, atol=2 * k / n)
-    assert np.ndim(ring_probability(0.3, k)) == 0
+    shares = (best[:, None] >= 1 - gammas).mean(0)
+    np.testing.assert_allclose(ring_probability(gammas, clusters), shares, atol=2 * clusters / n)
+    assert np.ndim(ring_probability(0.3, clusters)) == 0
+
+
+@pytest.mark.parametrize("gamma", [1e-20, 1e-17, 1e-12, 1e-3, 0.2])
+def test_narrow_cones_are_not_rounded_away(gamma):
+    """By 40 digits: 1 - gamma is one in double precision."""
+    with mpmath.workdps(40):
+        want = float(4 * mpmath.acos(1 - mpmath.mpf(gamma)) / mpmath.pi)
+    assert ring_probability(gamma) == pytest.approx(want, rel=1e-14, abs=0)
 
 
 @pytest.mark.parametrize(("radius", "sigma"), [(1.5, 1.0), (3.0, 1.0), (3.0, 2.0)])
@@ -241,26 +309,44 @@ def test_parity_gradient_by_monte_carlo():
 # --- coverage
 
 
-@pytest.mark.parametrize("k", [1, 2, 3, 4])
-def test_coverage_by_enumeration(k):
-    """All k^s ways in which s neurons hold features; no neuron, fewer than k, and more."""
-    s = np.arange(7)
-    share, everything = coverage(s, k)
-    for count, got, whole in zip(s.tolist(), share, everything, strict=True):
-        held = [len(set(way)) for way in itertools.product(range(k), repeat=count)]
-        assert got == pytest.approx(np.mean(held) / k, abs=1e-12)
-        assert whole == pytest.approx(np.mean([h == k for h in held]), abs=1e-12)
-        assert np.ndim(coverage(count, k)[0]) == np.ndim(coverage(count, k)[1]) == 0
-    assert coverage(np.ones((2, 3)), k)[1].shape == (2, 3)
+@pytest.mark.parametrize("features", [1, 2, 3, np.int64(4)])
+def test_coverage_by_enumeration(features):
+    """All ways in which neurons hold features; no neuron, fewer than features, and more."""
+    neurons = np.arange(7)
+    share, everything = coverage(neurons, features)
+    for count, got, whole in zip(neurons.tolist(), share, everything, strict=True):
+        held = [len(set(way)) for way in itertools.product(range(features), repeat=count)]
+        assert got == pytest.approx(np.mean(held) / features, abs=1e-12)
+        assert whole == pytest.approx(np.mean([h == features for h in held]), abs=1e-12)
+        assert all(np.ndim(v) == 0 for v in coverage(count, features))
+    assert coverage(np.ones((2, 3)), features)[1].shape == (2, 3)
 
 
 def test_coverage_by_simulation():
-    k, s, n = 10, 30, 20_000
-    drawn = np.random.default_rng(51).integers(k, size=(n, s))
-    held = (drawn[..., None] == np.arange(k)).any(1)
-    share, everything = coverage(s, k)
+    features, neurons, n = 10, 30, 20_000
+    drawn = np.random.default_rng(51).integers(features, size=(n, neurons))
+    held = (drawn[..., None] == np.arange(features)).any(1)
+    share, everything = coverage(neurons, features)
     assert abs(held.mean() - share) < 4 * held.mean(1).std() / math.sqrt(n)
     assert abs(held.all(1).mean() - everything) < 4 * math.sqrt(everything * (1 - everything) / n)
+
+
+def test_coverage_of_many_features():
+    features = 256
+    everything = coverage(np.arange(0, 3000, 50), features)[1]
+    assert np.all((everything >= 0) & (everything <= 1))
+    assert not everything[:6].any()
+    assert np.all(np.diff(everything) >= 0)
+
+
+@pytest.mark.parametrize("features", [10**6, 10**12, 10**17])
+def test_small_shares_are_not_rounded_away(features):
+    """By 40 digits: 1 - 1/k is nearly one in double precision."""
+    with mpmath.workdps(40):
+        want = float(1 - (1 - mpmath.mpf(1) / features) ** 3)
+    share, everything = coverage(3, features)
+    assert share == pytest.approx(want, rel=1e-14, abs=0)
+    assert everything == 0
 
 
 # --- bad input
@@ -273,7 +359,7 @@ def test_coverage_by_simulation():
         (lambda: parity_gradient(LOPSIDED, NEURONS), TypeError, "must be a Parity"),
         (lambda: ring_probability(1.1), ValueError, r"gamma=1.1 must be in \[0, 1\]"),
         (lambda: ring_probability([0.5, -0.1]), ValueError, "gamma must be finite and >= 0"),
-        (lambda: ring_probability(0.5, 0), ValueError, "k=0 must be a positive integer"),
+        (lambda: ring_probability(0.5, 0), ValueError, "clusters=0 must be a positive integer"),
         (lambda: xor_accuracy(-1.0), ValueError, "radius=-1.0 must be finite and >= 0"),
         (lambda: xor_accuracy(1.0, 0.0), ValueError, "sigma=0.0 must be finite and > 0"),
         (lambda: threshold_fourier(0, 0, 0.0), ValueError, "d=0 must be a positive integer"),
@@ -282,9 +368,9 @@ def test_coverage_by_simulation():
         (lambda: threshold_fourier(3, 2.0, 0.1), TypeError, "order=2.0 must be an integer"),
         (lambda: threshold_fourier(3, True, 0.2), TypeError, "order=True must be an integer"),
         (lambda: threshold_fourier(3, 1, math.inf), ValueError, "threshold=inf must be finite"),
-        (lambda: coverage(-1, 3), ValueError, "s must be finite and >= 0, got -1.0"),
-        (lambda: coverage(3, 0), ValueError, "k=0 must be a positive integer"),
-        (lambda: coverage(2.5, 3), ValueError, "s=2.5 must hold integers"),
+        (lambda: coverage(-1, 3), ValueError, "neurons must be finite and >= 0, got -1.0"),
+        (lambda: coverage(3, 0), ValueError, "features=0 must be a positive integer"),
+        (lambda: coverage(2.5, 3), ValueError, "neurons=2.5 must hold integers"),
         (
             lambda: parity_gradient(Parity(3, 1), [[1.0, 1.0, 1.1]]),
             ValueError,
@@ -318,14 +404,6 @@ def test_bad_neurons(gradient, data):
     ]:
         with pytest.raises(ValueError, match=words):
             gradient(data, W, b)
-
-
-def test_coverage_of_many_features():
-    k = 256
-    everything = coverage(np.arange(0, 3000, 50), k)[1]
-    assert np.all((everything >= 0) & (everything <= 1))
-    assert not everything[:6].any()
-    assert np.all(np.diff(everything) >= 0)
 
 
 @pytest.mark.parametrize("size", [0.7, 1 / np.sqrt(7)])

@@ -10,7 +10,8 @@ from scipy.optimize import approx_fprime
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer.data import sphere
-from twolayer.descent import langevin
+from twolayer.descent import descend, langevin
+from twolayer.network import TwoLayer
 from twolayer.theory.repopulation import (
     Repopulation,
     circle,
@@ -26,7 +27,7 @@ from twolayer.theory.repopulation import (
 PHI = np.array([0.1, 0.5, 1.2, 1.7, 2.2, 2.9, 3.3, 3.8, 4.4, 4.9, 5.3, 6.0])
 X = np.stack([np.cos(PHI), np.sin(PHI)], axis=1)
 Y = 1.5 * np.exp(3 * (np.cos(PHI - 0.8) - 1)) - np.exp(3 * (np.cos(PHI - 3.5) - 1))
-THETA, PROBLEM = circle(PHI, Y, l2=0.05, temperature=0.04, grid=720)
+THETA, PROBLEM = circle(PHI, Y, weight_decay=0.05, temperature=0.04, grid=720)
 POPULATION = solve(PROBLEM)
 BINS = np.arange(720) // 60
 M = 300
@@ -42,11 +43,19 @@ def lopsided():
     return Repopulation(rng.standard_normal((8, 30)), prior / prior.sum(), y, 0.07, 0.03)
 
 
+def run(W, u, x, y, *, steps, record=None, **options):
+    """Noisy descent in the chapter's readouts, u = sqrt(m) a."""
+    root = math.sqrt(np.shape(W)[-2])
+    start = TwoLayer(W, np.asarray(u) / root, "relu")
+    end = descend(start, langevin(x, y, **options), steps, record=record)
+    return end.W, root * end.a
+
+
 def objective(problem, nu, rho):
     """The problem as the paper writes it, by itself."""
     fit = np.mean((problem.features @ nu - problem.y) ** 2) / 2
     kl = np.sum(rho * np.log(rho / problem.prior))
-    return fit + problem.l2 / 2 * np.sum(nu**2 / rho) + problem.temperature * kl
+    return fit + problem.weight_decay / 2 * np.sum(nu**2 / rho) + problem.temperature * kl
 
 
 # --- the convex problem
@@ -69,8 +78,8 @@ def test_solution_has_no_gap_and_is_consistent(lopsided):
         np.testing.assert_allclose(found.outputs - problem.y, found.residual, atol=1e-11)
         np.testing.assert_allclose(problem.features @ found.nu, found.outputs, atol=1e-14)
         pull = problem.features.T @ found.residual / problem.n
-        np.testing.assert_allclose(found.head, -pull / problem.l2, atol=1e-11)
-        weight = problem.prior * np.exp(pull**2 / (2 * problem.l2 * problem.temperature))
+        np.testing.assert_allclose(found.readout, -pull / problem.weight_decay, atol=1e-11)
+        weight = problem.prior * np.exp(pull**2 / (2 * problem.weight_decay * problem.temperature))
         np.testing.assert_allclose(found.density, weight / weight.sum(), atol=1e-12)
 
 
@@ -79,7 +88,7 @@ def test_primal_and_dual_agree(lopsided):
         one, two = solve(problem), primal(problem)
         np.testing.assert_allclose(one.density, two.density, atol=1e-9 * one.density.max())
         np.testing.assert_allclose(one.outputs, two.outputs, atol=1e-9)
-        np.testing.assert_allclose(one.head, two.head, atol=1e-9)
+        np.testing.assert_allclose(one.readout, two.readout, atol=1e-9)
         assert one.value == pytest.approx(two.value, abs=1e-14)
         assert 0 <= two.gap < 1e-18
 
@@ -102,40 +111,60 @@ def test_solution_is_a_minimum_of_the_objective_as_the_paper_writes_it(rng):
 
 
 def test_one_feature_is_ridge_regression():
-    """One feature, one sample: ridge regression, f = y / (1 + l2)."""
-    found = solve(Repopulation([[1.0]], [1.0], [3.0], l2=0.5, temperature=2.0))
+    """One feature, one sample: ridge regression, f = y / (1 + weight_decay)."""
+    found = solve(Repopulation([[1.0]], [1.0], [3.0], weight_decay=0.5, temperature=2.0))
     assert found.outputs[0] == pytest.approx(2.0, abs=1e-12)
     assert found.value == pytest.approx(0.5 + 0.25 * 4, abs=1e-12)
+
+
+@pytest.mark.parametrize("weight_decay", [1e-20, 1e-3, 1.0, 1e8])
+@pytest.mark.parametrize("temperature", [1e-200, 1e-12, 1e-4, 1.0, 1e8])
+def test_one_feature_at_any_temperature(weight_decay, temperature):
+    """Outputs of ridge regression; all fluctuation is the readout's, Sigma = temperature / decay.
+
+    Once E (u h)^2 - (E u h)^2: 4e-5 off at a temperature of 1e-12, all of it at 1e-200.
+    """
+    options = {"weight_decay": weight_decay, "temperature": temperature}
+    found = solve(Repopulation([[1.0]], [1.0], [3.0], **options))
+    assert found.outputs[0] == pytest.approx(3 / (1 + weight_decay), rel=1e-12, abs=0)
+    sigma = temperature / weight_decay
+    want = sigma / (1 + 1 / weight_decay)
+    assert fluctuation(found, 1)[0, 0] == pytest.approx(want, rel=1e-12, abs=0)
 
 
 def test_high_temperature_is_kernel_ridge_with_the_prior():
     hot = solve(dataclasses.replace(PROBLEM, temperature=1e4))
     K = (PROBLEM.features * PROBLEM.prior) @ PROBLEM.features.T
-    ridge = K @ np.linalg.solve(K + 12 * PROBLEM.l2 * np.eye(12), Y)
+    ridge = K @ np.linalg.solve(K + 12 * PROBLEM.weight_decay * np.eye(12), Y)
     np.testing.assert_allclose(hot.outputs, ridge, atol=1e-5)
     np.testing.assert_allclose(hot.density, PROBLEM.prior, rtol=1e-4)
 
 
 def test_grid_refinement_changes_little_where_the_check_is_passed():
-    _, finer = circle(PHI, Y, l2=0.05, temperature=0.04, grid=2880)
+    _, finer = circle(PHI, Y, weight_decay=0.05, temperature=0.04, grid=2880)
     np.testing.assert_allclose(solve(finer).outputs, POPULATION.outputs, atol=2e-5)
     for grid in (6, 12, 21, 30):
         with pytest.raises(ValueError, match=f"{grid} nodes are too few for this density"):
-            solve(circle(PHI, Y, l2=0.05, temperature=0.04, grid=grid)[1])
-    cold = {"l2": 0.002, "temperature": 1e-6}  # a peak much narrower than the spacing
+            solve(circle(PHI, Y, weight_decay=0.05, temperature=0.04, grid=grid)[1])
+    cold = {"weight_decay": 0.002, "temperature": 1e-6}  # a peak much narrower than the spacing
     with pytest.raises(ValueError, match="720 nodes are too few for this density"):
         solve(circle(PHI, Y, grid=720, **cold)[1])
 
 
 @pytest.mark.parametrize(
-    ("case", "l2", "temperature"),
+    ("case", "weight_decay", "temperature"),
     [("two nodes hold the peak", 0.01, 1e-6), ("small outputs", 50.0, 1e-5), ("flat", 0.05, 1e3)],
 )
-def test_a_grid_that_is_too_coarse_is_found_out(case, l2, temperature):
+def test_a_grid_that_is_too_coarse_is_found_out(case, weight_decay, temperature):
     """Each of these has a twin that is missed: halves of the grid, outputs alone, mass alone."""
     middle = 2 * np.pi * 12.5 / 24
     grid = 6 if case == "flat" else 24
-    options = {"l2": l2, "temperature": temperature, "grid": grid, "quadrature": 0.2}
+    options = {
+        "weight_decay": weight_decay,
+        "temperature": temperature,
+        "grid": grid,
+        "quadrature": 0.2,
+    }
     _, problem = circle([middle - 0.4, middle + 0.4], [1.0, 1.0], **options)
     density = solve(dataclasses.replace(problem, quadrature=None)).density
     if case != "flat":
@@ -173,6 +202,16 @@ def test_no_density_beats_the_optimal_one(rng):
     assert variance(features, nu, missing / missing.sum()) == math.inf
 
 
+def test_variances_that_are_small_keep_their_digits():
+    """Never negative: two features that differ by 1e-9 at even odds give (1e-9 / 2)^2."""
+    assert variance([[3.0, 3.0]], [0.4, 0.6], [0.4, 0.6]) < 1e-30
+    small = 2.0**-30
+    got = variance([[1.0, 1.0 + small]], [0.5, 0.5], [0.5, 0.5])
+    assert got == pytest.approx((small / 2) ** 2, rel=1e-6, abs=0)
+    assert variance([[1.0, 0.0]], [1.0, 5.0], [1.0, 0.0]) == 0  # the density may miss a zero
+    assert variance([[1.0, 1.0]], [1.0, 1e-200], [1 - 1e-300, 1e-300]) < 1e-99
+
+
 @pytest.mark.parametrize("law", ["learnt", "prior", "optimal"])
 def test_error_of_sampled_networks(law, rng):
     """E |f_m' - f|^2 = V / m' within four standard errors of 4000 networks of 7 neurons."""
@@ -197,15 +236,11 @@ def networks():
     rng = np.random.default_rng(11)
     node = rng.choice(720, size=(120, M), p=POPULATION.density)  # a start near the end
     W = np.stack([np.cos(THETA[node]), np.sin(THETA[node])], axis=-1)
-    u = POPULATION.head[node] + math.sqrt(0.04 / 0.05) * rng.standard_normal((120, M))
-    run = langevin(W, u, X, Y, steps=480, dt=0.5, l2=0.05, temperature=0.04, rng=rng, every=40)
-    seen = [(W, u, outputs(W, u)) for step, W, u in run if step > 160]
-    W, u, f = (torch.stack(v).numpy() for v in zip(*seen, strict=True))
+    u = POPULATION.readout[node] + math.sqrt(0.04 / 0.05) * rng.standard_normal((120, M))
+    options = {"dt": 0.5, "weight_decay": 0.05, "temperature": 0.04, "rng": rng}
+    W, u = run(W, u, X, Y, steps=480, record=range(200, 481, 40), **options)
+    f = (np.maximum(X @ W.swapaxes(-1, -2), 0) @ u[..., None])[..., 0] / M
     return np.arctan2(W[..., 1], W[..., 0]) % (2 * np.pi), u, f
-
-
-def outputs(W, u):
-    return ((torch.tensor(X) @ W.mT).relu() @ u[..., None])[..., 0] / W.shape[-2]
 
 
 def over_seeds(value):
@@ -227,9 +262,9 @@ def test_network_falls_on_the_density_of_the_convex_problem(networks):
     assert np.all(abs(mean - POPULATION.outputs) < 4 * error + 0.5 / M)
 
 
-def test_readout_given_the_feature_is_gaussian_about_the_head(networks):
+def test_readout_given_the_feature_is_gaussian_about_the_mean(networks):
     angle, u, _ = networks
-    off = u - np.interp(angle, THETA, POPULATION.head, period=2 * np.pi)
+    off = u - np.interp(angle, THETA, POPULATION.readout, period=2 * np.pi)
     mean, error = over_seeds(off.mean(-1))
     assert abs(mean) < 4 * error + 1 / M
     mean, error = over_seeds((off**2).mean(-1))
@@ -255,7 +290,7 @@ def test_fluctuation_of_the_outputs(networks):
 def fluctuation_of_independent(population):
     """Sigma / m from the definition, u given w written out by two points of equal moments."""
     spread = math.sqrt(0.04 / 0.05)
-    both = [(population.head + s * spread) * PROBLEM.features for s in (-1, 1)]
+    both = [(population.readout + s * spread) * PROBLEM.features for s in (-1, 1)]
     mean = sum(g @ population.density for g in both) / 2
     second = sum((g * population.density) @ g.T for g in both) / 2
     return (second - np.outer(mean, mean)) / M
@@ -298,35 +333,25 @@ def test_a_step_without_noise_follows_the_gradient(rng):
         move = -0.2 * 5 * (W.grad - (W.grad * W).sum(1, keepdim=True) * W)
         size = move.norm(dim=1, keepdim=True)
         expected = W * size.cos() + move * size.sin() / size
-        options = {"steps": 1, "dt": 0.2, "l2": 0.3, "temperature": 0.0, "loss": loss}
-        step, W1, u1 = next(langevin(W, u, x, y, rng=rng, **options))
-        assert step == 1
-        torch.testing.assert_close(W1, expected.detach())
-        torch.testing.assert_close(u1, (u - 0.2 * 5 * u.grad).detach())
-        pair = [torch.stack([v.detach(), -v.detach()]) for v in (W, u)]
-        _, W2, u2 = next(langevin(*pair, x, y, rng=rng, **options))
-        torch.testing.assert_close(W2[0], W1)
-        torch.testing.assert_close(u2[0], u1)
+        options = {"steps": 1, "dt": 0.2, "weight_decay": 0.3, "temperature": 0.0, "loss": loss}
+        start = W.detach().numpy(), u.detach().numpy()
+        W1, u1 = run(*start, x, y, rng=rng, **options)
+        np.testing.assert_allclose(W1, expected.detach(), rtol=1e-12, atol=1e-14)
+        want = (u - 0.2 * 5 * u.grad).detach()
+        np.testing.assert_allclose(u1, want, rtol=1e-12, atol=1e-14)
+        pair = [np.stack([v, -v]) for v in start]
+        W2, u2 = run(*pair, x, y, rng=rng, **options)
+        np.testing.assert_allclose(W2[0], W1, rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(u2[0], u1, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize(("d", "averaged"), [(2, True), (2, False), (4, True), (4, False)])
 def test_free_neurons_diffuse_on_the_sphere(d, averaged, rng):
     """Without data E w_t.w_0 = exp(-(d - 1) temperature t), of noise for half a step less."""
     W, steps, dt = sphere((40000, d), rng), 40, 0.05
-    run = langevin(
-        W,
-        np.zeros(40000),
-        np.zeros((1, d)),
-        [0.0],
-        steps=steps,
-        dt=dt,
-        l2=0.0,
-        temperature=0.3,
-        rng=rng,
-        averaged=averaged,
-    )
-    _, end, _ = next(run)
-    overlap = (end.numpy() * W).sum(1)
+    options = {"dt": dt, "weight_decay": 0.0, "temperature": 0.3, "rng": rng, "averaged": averaged}
+    end, _ = run(W, np.zeros(40000), np.zeros((1, d)), [0.0], steps=steps, **options)
+    overlap = (end * W).sum(1)
     time = dt * (steps - averaged / 2)
     standard_error = overlap.std() / 200
     assert abs(overlap.mean() - math.exp(-(d - 1) * 0.3 * time)) < 4 * standard_error
@@ -334,22 +359,11 @@ def test_free_neurons_diffuse_on_the_sphere(d, averaged, rng):
 
 
 def test_averaged_noise_has_no_bias_where_plain_noise_has_a_third(rng):
-    """The readout without data, at l2 dt = 1/2: the variance is 1/(1 - l2 dt/2) times too large."""
+    """The readout without data: a variance 1/(1 - weight_decay dt/2) times too large, here 4/3."""
     W, zero = sphere((40000, 2), rng), np.zeros(40000)
+    options = {"steps": 60, "dt": 1.0, "weight_decay": 0.5, "temperature": 0.2, "rng": rng}
     for averaged, factor in ((True, 1.0), (False, 4 / 3)):
-        run = langevin(
-            W,
-            zero,
-            np.zeros((1, 2)),
-            [0.0],
-            steps=60,
-            dt=1.0,
-            l2=0.5,
-            temperature=0.2,
-            rng=rng,
-            averaged=averaged,
-        )
-        _, _, u = next(run)
+        _, u = run(W, zero, np.zeros((1, 2)), [0.0], averaged=averaged, **options)
         assert float(u.var()) == pytest.approx(0.4 * factor, rel=4 * math.sqrt(2 / 40000))
 
 
@@ -359,46 +373,25 @@ def test_averaged_noise_lessens_the_bias_of_the_density(rng):
     node = rng.choice(720, size=15000, p=POPULATION.density)
     W = np.stack([np.cos(THETA[node]), np.sin(THETA[node])], axis=-1)
     off = {}
+    options = {"dt": 2.0, "weight_decay": 0.05, "temperature": 0.04, "rng": rng}
     for averaged in (True, False):
-        run = langevin(
-            W,
-            POPULATION.head[node],
-            X,
-            Y,
-            steps=120,
-            dt=2.0,
-            l2=0.05,
-            every=10,
-            temperature=0.04,
-            rng=rng,
-            averaged=averaged,
-        )
-        seen = [np.arctan2(W[:, 1], W[:, 0]) for step, W, _ in run if step > 20]
-        nodes = np.round(np.stack(seen) / (2 * np.pi) * 720).astype(int) % 720
+        options |= {"averaged": averaged, "record": range(30, 121, 10)}
+        W1, _ = run(W, POPULATION.readout[node], X, Y, steps=120, **options)
+        nodes = np.round(np.arctan2(W1[..., 1], W1[..., 0]) / (2 * np.pi) * 720).astype(int) % 720
         off[averaged] = abs(np.bincount(BINS[nodes].ravel()) / nodes.size - share).sum() / 2
     assert off[True] < 0.5 * off[False]
 
 
 def test_same_generator_same_network():
-    def run():
-        rng = np.random.default_rng(3)
-        return next(
-            langevin(
-                sphere((20, 2), rng),
-                np.zeros(20),
-                X,
-                Y,
-                steps=30,
-                dt=0.5,
-                l2=0.05,
-                temperature=0.1,
-                rng=rng,
-            )
-        )
+    options = {"steps": 30, "dt": 0.5, "weight_decay": 0.05, "temperature": 0.1}
 
-    one, two = run(), run()
-    assert torch.equal(one[1], two[1])
-    assert torch.equal(one[2], two[2])
+    def once():
+        rng = np.random.default_rng(3)
+        return run(sphere((20, 2), rng), np.zeros(20), X, Y, rng=rng, **options)
+
+    one, two = once(), once()
+    assert np.array_equal(one[0], two[0])
+    assert np.array_equal(one[1], two[1])
 
 
 # --- arguments
@@ -414,7 +407,7 @@ def test_same_generator_same_network():
         ({"prior": [1.5, -0.5]}, "prior must be finite and >= 0"),
         ({"prior": [0.5, 0.6]}, "prior sums to 1.1"),
         ({"y": [1.0, 2.0]}, r"y has shape \(2,\); it must be \(1,\)"),
-        ({"l2": 0.0}, "l2=0.0 must be finite and > 0"),
+        ({"weight_decay": 0.0}, "weight_decay=0.0 must be finite and > 0"),
         ({"temperature": -1.0}, "temperature=-1.0 must be finite and > 0"),
         ({"quadrature": 0.0}, "quadrature=0.0 must be finite and > 0"),
     ],
@@ -424,7 +417,7 @@ def test_bad_problems(changes, message):
         "features": [[1.0, 2.0]],
         "prior": [0.5, 0.5],
         "y": [1.0],
-        "l2": 1.0,
+        "weight_decay": 1.0,
         "temperature": 1.0,
     }
     with pytest.raises(ValueError, match=message):
@@ -433,13 +426,13 @@ def test_bad_problems(changes, message):
 
 def test_bad_arguments_of_the_theory():
     calls = [
-        (lambda: circle([[0.0]], [1.0], l2=1, temperature=1), r"phi has shape \(1, 1\)"),
+        (lambda: circle([[0.0]], [1.0], weight_decay=1, temperature=1), r"phi has shape \(1, 1\)"),
         (
-            lambda: circle([0.0], [1.0], l2=1, temperature=1, grid=7),
+            lambda: circle([0.0], [1.0], weight_decay=1, temperature=1, grid=7),
             "grid=7 must be a multiple of three",
         ),
         (
-            lambda: circle([0.0], [1.0], l2=1, temperature=1, grid=0),
+            lambda: circle([0.0], [1.0], weight_decay=1, temperature=1, grid=0),
             "grid=0 must be a positive integer",
         ),
         (lambda: dual(PROBLEM, [1.0]), r"p has shape \(1,\); it must be \(12,\)"),
@@ -468,7 +461,7 @@ def test_unfinished_solutions_warn(monkeypatch):
     with pytest.warns(ConvergenceWarning, match="the gap of the solution is"):
         primal(PROBLEM, steps=1)
     monkeypatch.setattr("twolayer.theory.repopulation._NEWTON", 0)
-    hard = dataclasses.replace(PROBLEM, l2=1e-5, temperature=1e-4, quadrature=None)
+    hard = dataclasses.replace(PROBLEM, weight_decay=1e-5, temperature=1e-4, quadrature=None)
     with pytest.warns(ConvergenceWarning, match="the gap of the solution is"):
         solve(hard)
 
@@ -477,20 +470,16 @@ def test_unfinished_solutions_warn(monkeypatch):
     ("changes", "error", "message"),
     [
         ({"W": np.ones((3, 2))}, ValueError, "W has a row of length 1.41421"),
-        ({"W": np.ones(3)}, ValueError, "W has shape"),
-        ({"u": np.zeros(4)}, ValueError, r"u has shape \(4,\); it must be \(3,\)"),
-        ({"u": [0, np.inf, 0]}, ValueError, "u holds non-finite values"),
-        ({"x": np.ones((4, 3))}, ValueError, r"x has shape \(4, 3\); it must be \(n, 2\)"),
+        ({"x": np.ones((4, 3))}, ValueError, r"x has shape \(4, 3\); it must be \(.*n, 2\)"),
         ({"y": np.ones(5)}, ValueError, "x has 4 rows and y has 5"),
         ({"u": np.zeros((3, 2)), "y": np.ones((4, 3))}, ValueError, r"it must be \(4, 2\)"),
         ({"steps": 0}, ValueError, "steps=0"),
-        ({"every": 0}, ValueError, "every=0"),
         ({"dt": 0.0}, ValueError, "dt=0.0 must be finite and > 0"),
-        ({"l2": -1.0}, ValueError, "l2=-1.0 must be finite and >= 0"),
+        ({"weight_decay": -1.0}, ValueError, "weight_decay=-1.0 must be finite and >= 0"),
         ({"temperature": -0.1}, ValueError, "temperature=-0.1 must be finite and >= 0"),
         ({"rng": 0}, TypeError, "rng=0 must be a numpy.random.Generator"),
         ({"loss": "hinge"}, ValueError, "loss='hinge' is unknown"),
-        ({"loss": "cross-entropy"}, ValueError, "u must have a last axis of outputs"),
+        ({"loss": "cross-entropy"}, ValueError, "must have a last axis of outputs"),
         (
             {"loss": "cross-entropy", "u": np.zeros((3, 2)), "y": [0, 1, 2, 0]},
             ValueError,
@@ -500,22 +489,12 @@ def test_unfinished_solutions_warn(monkeypatch):
 )
 def test_bad_arguments_of_langevin(changes, error, message, rng):
     good = {"W": np.eye(2)[[0, 1, 0]], "u": np.zeros(3), "x": np.ones((4, 2)), "y": np.ones(4)}
-    good |= {"steps": 1, "dt": 0.1, "l2": 0.1, "temperature": 0.1, "rng": rng}
+    good |= {"steps": 1, "dt": 0.1, "weight_decay": 0.1, "temperature": 0.1, "rng": rng}
     with pytest.raises(error, match=message):
-        langevin(**good | changes)  # before the first step
+        run(**good | changes)
 
 
 def test_divergence_is_named(rng):
-    run = langevin(
-        sphere((20, 2), rng),
-        np.ones(20),
-        100 * X,
-        Y,
-        steps=2000,
-        dt=50.0,
-        l2=0.1,
-        temperature=0.0,
-        rng=rng,
-    )
+    options = {"steps": 2000, "dt": 50.0, "weight_decay": 0.1, "temperature": 0.0, "rng": rng}
     with pytest.raises(ValueError, match=r"not finite after step \d+; dt=50.0 is too large"):
-        next(run)
+        run(sphere((20, 2), rng), np.ones(20), 100 * X, Y, **options)

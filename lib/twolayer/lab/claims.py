@@ -1,19 +1,21 @@
 """The claim table: every quantitative sentence of a chapter as a row that the notebook checks."""
 
+from __future__ import annotations
+
 import dataclasses
 import html
 import json
 import math
+import os
 import pathlib
 
-import numpy as np
+from numpy.typing import ArrayLike
 
 from twolayer import _checks
-from twolayer.lab.sweep import standard_error as _standard_error
 
 __all__ = ["MIME", "Claim", "Claims", "number", "read", "table"]
 
-MIME = "application/vnd.twolayer.lab.claims+json"
+MIME = "application/vnd.twolayer.claims+json"
 
 _HOLDS = {
     "=": lambda measured, predicted, tolerance: abs(measured - predicted) <= tolerance,
@@ -42,7 +44,7 @@ class Claim:
     why: str
 
     @property
-    def holds(self):
+    def holds(self) -> bool:
         """Whether the measurement agrees; never for a number that is not finite."""
         numbers = (self.measured, self.predicted, self.tolerance)
         return all(map(math.isfinite, numbers)) and bool(_HOLDS[self.relation](*numbers))
@@ -62,7 +64,17 @@ class Claims:
     def __init__(self):
         self.rows = []
 
-    def add(self, claim, source, predicted, measured, *, relation="=", slack=0.0, why=""):
+    def add(
+        self,
+        claim: str,
+        source: str,
+        predicted: float,
+        measured: ArrayLike,
+        *,
+        relation: str = "=",
+        slack: float = 0.0,
+        why: str = "",
+    ) -> None:
         """Add a row, with the tolerance 3 standard errors over seeds + `slack`.
 
         Parameters
@@ -79,11 +91,6 @@ class Claims:
             >= 0: what finite sizes may add, in the units of the measurement.
         why : str
             Where the slack comes from; needed when there is one.
-
-        Raises
-        ------
-        ValueError
-            If a text is empty, the relation unknown or the slack negative.
         """
         slack = _checks.real("slack", float(slack), minimum=0)
         for name, text in (("claim", claim), ("source", source)):
@@ -91,15 +98,15 @@ class Claims:
                 raise ValueError(f"{name}={text!r} must be a text")
         if slack and not why.strip():
             raise ValueError(f"why={why!r} must say where slack={slack} comes from")
-        why = " + ".join(filter(None, ["3 s.e." if np.size(measured) > 1 else "", why])) or "exact"
         _checks.one_of("relation", relation, tuple(_HOLDS))
         values = _checks.real_array("measured", measured).ravel()
-        error = float(_standard_error(values)) if values.size > 1 else math.nan
+        why = " + ".join(filter(None, ["3 s.e." if values.size > 1 else "", why])) or "exact"
+        error = float(values.std(ddof=1)) / math.sqrt(values.size) if values.size > 1 else math.nan
         tolerance = slack + (3 * error if values.size > 1 else 0.0)
         numbers = (float(predicted), float(values.mean()), error, tolerance)
         self.rows.append(Claim(claim, source, relation, *numbers, why))
 
-    def verify(self):
+    def verify(self) -> None:
         """Show the table, then raise AssertionError if a claim does not hold or there is none.
 
         The error names each failing row, with what was predicted and what was measured.
@@ -131,7 +138,7 @@ class Claims:
         return {"text/plain": text, "text/html": table(rows), MIME: {"claims": rows}}
 
 
-def number(value):
+def number(value: float | None) -> str:
     """A number of a claim in four digits; a dash for one that is missing.
 
     Parameters
@@ -152,7 +159,7 @@ def number(value):
     return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
-def table(rows):
+def table(rows: list[dict]) -> str:
     """The HTML table of rows as `read` gives them.
 
     Parameters
@@ -183,7 +190,7 @@ def table(rows):
     )
 
 
-def read(path):
+def read(path: str | os.PathLike) -> list[dict]:
     """The claim table of an executed notebook, without running it.
 
     Parameters

@@ -1,11 +1,14 @@
 """Check a learner's answer: the shape first, then the value."""
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["check"]
 
 
-def check(answer, arguments, expected, *, rtol=1e-6):
+def check(answer: Callable, arguments: tuple, expected: ArrayLike, *, rtol: float = 1e-6) -> str:
     """Compare ``answer(*arguments)`` with what is expected, and say what is wrong.
 
     Parameters

@@ -1,12 +1,21 @@
 """One matplotlib style, and the few figure forms that recur in the book."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Ellipse
+from numpy.typing import ArrayLike
 
 from twolayer import _checks
 from twolayer.lab.sweep import standard_error
+
+if TYPE_CHECKING:
+    import xarray
 
 __all__ = [
     "COLORS",
@@ -22,7 +31,7 @@ __all__ = [
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 
 
-def use_style():
+def use_style() -> None:
     """Set the book's matplotlib style: opaque white, thin axes, colour-blind-safe colours."""
     plt.rcParams.update(
         {
@@ -49,25 +58,29 @@ def use_style():
     )
 
 
-def points(ax, samples, along=None, *, x=None, label=None, color=None, marker="o"):
+def points(
+    ax: Axes,
+    samples: xarray.DataArray,
+    along: str | None = None,
+    *,
+    x: ArrayLike | None = None,
+    label: str | None = None,
+    color: str | None = None,
+    marker: str = "o",
+) -> None:
     """Simulation points: the mean over seeds, with error bars of one standard error.
 
     Parameters
     ----------
     ax : matplotlib Axes
     samples : xarray.DataArray
-        Simulated values, as from `twolayer.lab.sweep.sweep`: the dimension "seed" and at most one more.
+        As from `twolayer.lab.sweep.sweep`: the dimension "seed" and at most one more.
     along : str, optional
         The coordinate on the horizontal axis; that of the other dimension without it.
     x : array_like, optional
         Where the points stand instead: one number a point.
     label, color, marker
         As in matplotlib.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the samples have no labels, or dimensions beyond these.
     """
     if not hasattr(samples, "dims"):
         raise TypeError(f"samples must be an xarray.DataArray, got {type(samples).__name__}")
@@ -91,8 +104,17 @@ def points(ax, samples, along=None, *, x=None, label=None, color=None, marker="o
 
 
 def theory_and_simulation(
-    ax, x_theory, theory, samples, along=None, *, x=None, label=None, color=None, marker="o"
-):
+    ax: Axes,
+    x_theory: ArrayLike,
+    theory: ArrayLike,
+    samples: xarray.DataArray,
+    along: str | None = None,
+    *,
+    x: ArrayLike | None = None,
+    label: str | None = None,
+    color: str | None = None,
+    marker: str = "o",
+) -> None:
     """A theory line under simulation points: the form of most figures of the book.
 
     Parameters
@@ -109,7 +131,7 @@ def theory_and_simulation(
     points(ax, samples, along, x=x, label=label, color=line.get_color(), marker=marker)
 
 
-def levels(ax, values):
+def levels(ax: Axes, values: dict[str, float]) -> None:
     """Reference levels: dashed horizontal lines with their names at the right edge.
 
     Parameters
@@ -125,7 +147,16 @@ def levels(ax, values):
         ax.annotate(name, **place, **offset, fontsize=9, color="#444444")
 
 
-def spectrum(ax, values, grid, density, outlier=None, *, bins=60, color=COLORS[0]):
+def spectrum(
+    ax: Axes,
+    values: ArrayLike,
+    grid: ArrayLike,
+    density: ArrayLike,
+    outlier: float | None = None,
+    *,
+    bins: int = 60,
+    color: str = COLORS[0],
+) -> None:
     """A histogram of singular values with its Marchenko-Pastur bulk, and the predicted outlier.
 
     Parameters
@@ -156,7 +187,16 @@ def spectrum(ax, values, grid, density, outlier=None, *, bins=60, color=COLORS[0
     ax.set(xlabel="singular value", ylabel="density")
 
 
-def particles(ax, W, a, plane, *, start=None, covariance=None, title=None):
+def particles(
+    ax: Axes,
+    W: ArrayLike,
+    a: ArrayLike,
+    plane: ArrayLike,
+    *,
+    start: ArrayLike | None = None,
+    covariance: ArrayLike | None = None,
+    title: str | None = None,
+) -> None:
     """Neurons as particles: dots on a plane, sized and coloured by the readout.
 
     Parameters
@@ -204,16 +244,18 @@ def particles(ax, W, a, plane, *, start=None, covariance=None, title=None):
         zorder=3,
     )
     if covariance is not None:
-        variances, axes = np.linalg.eigh(np.asarray(covariance, dtype=float))
-        angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
-        height, width = 4 * np.sqrt(variances)
-        ax.add_patch(
-            Ellipse(
-                (0, 0), width, height, angle=angle, fill=False, ls=(0, (4, 3)), lw=1.4, zorder=4
-            )
-        )
+        ax.add_patch(_two_deviations(np.asarray(covariance, dtype=float)))
     ax.set_aspect("equal")
     ax.grid(False)
     for draw in (ax.axhline, ax.axvline):
         draw(0, color="#cccccc", lw=0.7, zorder=0)
     ax.set_title(title or "")
+
+
+def _two_deviations(covariance):
+    """The ellipse that holds two standard deviations around zero."""
+    variances, axes = np.linalg.eigh(covariance)
+    angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
+    height, width = 4 * np.sqrt(variances)
+    style = {"fill": False, "ls": (0, (4, 3)), "lw": 1.4, "zorder": 4}
+    return Ellipse((0, 0), width, height, angle=angle, **style)

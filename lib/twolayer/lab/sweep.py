@@ -1,5 +1,7 @@
 """A function over a grid of settings and several seeds: results with names, kept on disk."""
 
+from __future__ import annotations
+
 import copyreg
 import datetime
 import functools
@@ -15,19 +17,26 @@ import sys
 import tempfile
 import types
 import warnings
+from collections.abc import Callable, Mapping
 from importlib import metadata
+from typing import TYPE_CHECKING, Any
 
 import joblib
 import numpy as np
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from twolayer import _checks
 from twolayer.lab import _program
 
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+
 __all__ = ["cache_folder", "cached", "load", "standard_error", "store", "sweep"]
 
 
-def cache_folder():
+def cache_folder() -> pathlib.Path:
     """Where results are kept: ``$TWOLAYER_CACHE``, or ``_build/sweep`` beside the book's config.
 
     Outside the book's tree it is ``_build/sweep`` in the current folder.
@@ -192,7 +201,7 @@ def _jobs(function, points, seeds, root, paired, cache):
             yield function, point, entropy, path, known
 
 
-def cached(function, /, **settings):
+def cached(function: Callable, /, **settings: Any) -> Any:
     """Call a function once, ``function(**settings, rng=rng)``, and keep its result on disk.
 
     The generator is that of the first seed of `sweep` at these settings. The result is read back
@@ -226,17 +235,17 @@ def cached(function, /, **settings):
 
 
 def sweep(
-    function,
-    over,
-    seeds=10,
+    function: Callable[..., Mapping],
+    over: Mapping,
+    seeds: int = 10,
     *,
-    axes=None,
-    root=0,
-    paired=False,
-    cache=True,
-    progress=True,
-    **fixed,
-):
+    axes: Mapping | None = None,
+    root: int = 0,
+    paired: bool = False,
+    cache: bool = True,
+    progress: bool = True,
+    **fixed: Any,
+) -> xarray.Dataset:
     """Evaluate `function` at every point of a grid, for several seeds.
 
     Parallel by joblib: one process unless the caller says otherwise, for instance with
@@ -281,12 +290,6 @@ def sweep(
     -------
     xarray.Dataset
         A variable for each name, with the dimensions (names of `over`, "seed", `axes`).
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument has no values or one that cannot be pickled, `seeds` or `root` is out of
-        range, or the function's results are no dict or differ in names or shapes between points.
 
     Examples
     --------
@@ -406,7 +409,7 @@ def _coordinate(labels):
     return array
 
 
-def standard_error(values, axis=-1):
+def standard_error(values: ArrayLike, axis: int = -1) -> Any:
     """Standard error of the mean over seeds: sample standard deviation / sqrt(seeds).
 
     Parameters
@@ -435,7 +438,7 @@ def standard_error(values, axis=-1):
     return (values.std(axis, ddof=1) / np.sqrt(values.shape[axis]))[()]
 
 
-def store(path, columns, *, command, seconds):
+def store(path: str | os.PathLike, columns: Mapping, *, command: str, seconds: float) -> None:
     """Write the results of a large run as a table that a chapter can read back.
 
     The header says which command made it, when, with which versions and in what time.
@@ -450,11 +453,6 @@ def store(path, columns, *, command, seconds):
         What a reader runs to make the table again.
     seconds : float
         How long it took.
-
-    Raises
-    ------
-    ValueError
-        If the columns are no vectors of one length, or the command is no line.
 
     See Also
     --------
@@ -476,7 +474,7 @@ def store(path, columns, *, command, seconds):
     pathlib.Path(path).write_text(header + body, "utf-8")
 
 
-def load(path):
+def load(path: str | os.PathLike) -> pandas.DataFrame:
     """Read a table of `store`.
 
     Parameters
@@ -486,11 +484,6 @@ def load(path):
     Returns
     -------
     pandas.DataFrame
-
-    Raises
-    ------
-    ValueError
-        If the file has no header with its command, or no rows.
     """
     import pandas
 

@@ -1,58 +1,64 @@
-"""Training at an output scale."""
+"""Training at an output scale, whose limits are the lazy and the rich regime."""
 
-import numpy as np
-import torch
+from __future__ import annotations
 
-from twolayer import _checks, descent
+from collections.abc import Sequence
+
+from numpy.typing import ArrayLike
+
+from twolayer import _checks
+from twolayer.descent import descend, sgd
+from twolayer.network import TwoLayer
 from twolayer.theory.lazy_and_rich import rates
 
 __all__ = ["run"]
 
 
-def run(networks, x, y, *, alpha, eta, steps, every=None):
-    """Gradient descent on alpha h(x), for several networks h at once, in place.
+def run(
+    network: TwoLayer,
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    output_scale: float,
+    eta: float,
+    steps: int,
+    record: Sequence[int] | None = None,
+) -> TwoLayer:
+    """Gradient descent on output_scale h(x), for a network h or each of a stack.
 
-    The loss is mean (alpha h - y)^2 / alpha^2 = mean (h - y/alpha)^2: the output scale is the
-    same as an inverse scale of the labels.
+    The loss is mean (h - y / output_scale)^2: the output scale is the same as an inverse scale of
+    the labels.
 
     Parameters
     ----------
-    networks : sequence of TwoLayer
-        k networks h of one shape, best with h = 0 (`TwoLayer.symmetric`); changed in place.
-    x : array or tensor, shape (k, n, d)
-    y : array or tensor, shape (k, n)
-    alpha : float
-        Output scale, > 0.
+    network : TwoLayer
+        h, best with h = 0 at its start (`TwoLayer.symmetric`).
+    x : array_like, shape (n, d), or (..., n, d)
+    y : array_like, shape (n,), or (..., n)
+    output_scale : float
+        > 0.
     eta : float
-        See `rates`.
+        See `twolayer.theory.lazy_and_rich.rates`.
     steps : int
-    every : int, optional
-        How often to yield; once, at the end, without it.
+    record : sequence of int, optional
+        See `twolayer.descent.descend`.
 
-    Yields
-    ------
-    int
-        Steps done, with the networks up to date: what was trained is alpha times their output.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If `alpha` or `eta` is not positive; else see `twolayer.descent.descend`.
+    Returns
+    -------
+    TwoLayer
+        h; what was trained is output_scale times its output.
 
     Examples
     --------
-    >>> from twolayer.network import TwoLayer
+    >>> import numpy as np
     >>> rng = np.random.default_rng(0)
-    >>> net = TwoLayer.symmetric(64, 3, "relu", rng)
-    >>> x = rng.standard_normal((1, 200, 3))
-    >>> y = abs(x[..., 0])
-    >>> for _ in run([net], x, y, alpha=10.0, eta=1.0, steps=1000):
-    ...     error = np.mean((10 * net(x[0]).detach().numpy() - y[0]) ** 2)
-    >>> bool(error < 0.01)
+    >>> net, x = TwoLayer.symmetric(64, 3, "relu", rng), rng.standard_normal((200, 3))
+    >>> y = abs(x[:, 0])
+    >>> net = run(net, x, y, output_scale=10.0, eta=1.0, steps=1000)
+    >>> bool(np.mean((10 * net(x) - y) ** 2) < 0.01)
     True
     """
-    alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
-    networks = list(networks)
-    step = rates(eta, networks[0].m, networks[0].d) if networks else {}
-    y = np.asarray(y) / alpha if not torch.is_tensor(y) else y / alpha
-    return descent.descend(networks, x, y, rates=step, steps=steps, loss="squared", every=every)
+    scale = _checks.real("output_scale", output_scale, minimum=0, strict=True)
+    layers = rates(eta, network.m, network.d)
+    y = _checks.real_array("y", y) / scale
+    return descend(network, sgd(x, y, rates=layers, loss="squared"), steps, record=record)

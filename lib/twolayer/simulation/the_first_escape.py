@@ -1,120 +1,110 @@
-"""Online descent of one neuron as the exact chain of one number."""
+r"""Online descent of one neuron as the exact chain of one number, its cosine c with the target.
+
+A step of `twolayer.theory.the_first_escape` depends on w only through c = w_1, v = x_1, z = w.x and
+s = x.x: the tangent x - z w has squared length q = s - z^2, first entry v - c z and inner product q
+with x, so that
+
+    N = sqrt(1 + eta^2 G^2 q),   c <- (c + eta G (v - c z)) / N,   z <- (z + eta G q) / N,
+
+where (v, z) are standard Gaussians of correlation c, and s is their part of the plane of w and e_1,
+v^2 + (z - c v)^2 / (1 - c^2), plus an independent chi-squared with d - 2 degrees of freedom. So c
+is a Markov chain of its own, in law, in any dimension. Reuse of a sample repeats the line with the
+same v, s and noise.
+"""
 
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from twolayer import _checks
 from twolayer.data import as_link
-from twolayer.theory.the_first_escape import _factor, _overlaps
+from twolayer.theory.the_first_escape import OnlineSGD
 
 __all__ = ["run", "time_to"]
 
 
-def _block(config, m, rng, most):
-    """Overlaps after each step of a block, shape (steps, runs); `most` steps of it at most."""
-    steps = min(256, max(1, 2**14 // max(m.size, 1)))  # whole blocks: the draws ignore `most`
-    f, g = as_link(config.link), _factor(config)
-    v, t = rng.standard_normal((2, steps, m.size))
-    square = v * v + t * t + 2 * rng.standard_gamma((config.d - 2) / 2, v.shape)
-    y = f(v.ravel()).reshape(v.shape)
-    if config.noise:
-        y = y + config.noise * rng.standard_normal(v.shape)
-    out = np.empty((min(steps, most), m.size))
-    for i in range(len(out)):
-        z = m * v[i] + np.sqrt(np.maximum(1 - m * m, 0)) * t[i]
-        for _ in range(config.reuse):
-            move, q = config.eta * g(y[i], z), np.maximum(square[i] - z * z, 0)
-            norm = np.sqrt(1 + move * move * q)
-            m, z = (m + move * (v[i] - m * z)) / norm, (z + move * q) / norm
-        out[i] = m
-    return out
-
-
-def run(config, m0, steps, rng, *, size=None, every=1):
-    """The overlap in any dimension, run as the exact chain of one number.
+def run(
+    config: OnlineSGD,
+    start: ArrayLike,
+    steps: int,
+    rng: np.random.Generator,
+    *,
+    size: int | None = None,
+    every: int = 1,
+) -> np.ndarray:
+    """The cosine with the target in any dimension, run as the exact chain of one number.
 
     Parameters
     ----------
     config : OnlineSGD
-    m0 : float or array_like, shape (k,)
-        Overlap of each run at the start.
+    start : float or array_like, shape (k,)
+        Cosine of each run at the start.
     steps : int
         Number of steps.
     rng : numpy.random.Generator
     size : int, optional
-        Number k of runs, for one shared `m0`; one run without it.
+        Number k of runs, for one shared `start`; one run without it.
     every : int
         Steps between two records.
 
     Returns
     -------
     ndarray, shape (steps // every + 1, k)
-        Overlaps after 0, every, 2 every, ... steps: in law those of `simulate`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of range.
+        Cosines after 0, every, 2 every, ... steps.
 
     Examples
     --------
+    >>> from twolayer.theory.the_first_escape import ode
     >>> config = OnlineSGD(d=1000, link="he1", eta=1e-4)
-    >>> m = run(config, 0.0, 10_000, np.random.default_rng(0), size=2, every=5000)
-    >>> m.shape, bool((abs(m[:, 0] - ode(config, 0.0, [0, 5000, 10_000])) < 0.1).all())
+    >>> c = run(config, 0.0, 10_000, np.random.default_rng(0), size=2, every=5000)
+    >>> c.shape, bool((abs(c[:, 0] - ode(config, 0.0, [0, 5000, 10_000])) < 0.1).all())
     ((3, 2), True)
     """
-    m, steps, every = _runs(m0, size), *_counts(steps, every)
+    cosine = _starts(start, size)
+    steps = _checks.integer("steps", steps, 0)
+    every = _checks.positive_int("every", every)
     _checks.generator(rng)
-    out, done = [m[None]], 0
+    out, done = [cosine[None]], 0
     while done < steps:
-        path = _block(config, m, rng, steps - done)
+        path = _block(config, cosine, rng, steps - done)
         out.append(path[(-done - 1) % every :: every].copy())
-        m, done = path[-1], done + len(path)
+        cosine, done = path[-1], done + len(path)
     return np.concatenate(out)
 
 
-def _runs(m0, size):
-    m = np.atleast_1d(_overlaps("m0", m0))
-    if size is not None:
-        size = _checks.positive_int("size", size)
-    if m.ndim != 1 or not m.size or (size is not None and m.size not in (1, size)):
-        raise ValueError(f"m0 has shape {m.shape}; it must be one number, or one for each run")
-    return np.broadcast_to(m, size or m.size)
-
-
-def _counts(steps, every):
-    return _checks.integer("steps", steps, 0), _checks.positive_int("every", every)
-
-
-def time_to(config, level, m0, rng, most, *, size=None, both=False):
+def time_to(
+    config: OnlineSGD,
+    level: float,
+    start: ArrayLike,
+    rng: np.random.Generator,
+    most: int,
+    *,
+    size: int | None = None,
+    both: bool = False,
+) -> np.ndarray:
     """Number of steps until each run of the chain first reaches a level.
 
     Parameters
     ----------
     config : OnlineSGD
     level : float
-        Overlap, between -1 and 1.
-    m0 : float or array_like, shape (k,)
-        Overlap of each run at the start.
+        Cosine, between -1 and 1.
+    start : float or array_like, shape (k,)
+        Cosine of each run at the start.
     rng : numpy.random.Generator
     most : int
         Steps after which a run is given up.
     size : int, optional
-        Number k of runs, for one shared `m0`; one run without it.
+        Number k of runs, for one shared `start`; one run without it.
     both : bool
-        Stop at ``abs(m) >= level``: an even link does not tell w from -w.
+        Stop at ``abs(cosine) >= level``: an even link does not tell w from -w.
 
     Returns
     -------
     ndarray, shape (k,)
         0 for a run that starts there, infinity for one that has not arrived after `most` steps:
         quantiles below the share that arrived are right, means are not.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of range.
 
     Examples
     --------
@@ -123,16 +113,55 @@ def time_to(config, level, m0, rng, most, *, size=None, both=False):
     >>> bool(400 < np.median(time) < 800)  # artanh(1/2) / eta = 549
     True
     """
-    level = float(_overlaps("level", level))
-    m, most = _runs(m0, size), _checks.integer("most", most, 0)
+    level = _checks.real("level", level)
+    if abs(level) > 1:
+        raise ValueError(f"level={level} must lie between -1 and 1")
+    cosine = _starts(start, size)
+    most = _checks.integer("most", most, 0)
     _checks.generator(rng)
-    time = np.where((abs(m) if both else m) >= level, 0.0, math.inf)
+    time = np.where((abs(cosine) if both else cosine) >= level, 0.0, math.inf)
     active, done = np.flatnonzero(time), 0
-    m = m[active]
+    cosine = cosine[active]
     while active.size and done < most:
-        path = _block(config, m, rng, most - done)
+        path = _block(config, cosine, rng, most - done)
         there = (abs(path) if both else path) >= level
         hit = there.any(0)
         time[active[hit]] = done + 1 + there.argmax(0)[hit]
-        m, active, done = path[-1, ~hit], active[~hit], done + len(path)
+        cosine, active, done = path[-1, ~hit], active[~hit], done + len(path)
     return time
+
+
+def _starts(start, size):
+    """Cosines of the runs at the start, shape (k,)."""
+    cosine = np.atleast_1d(_checks.real_array("start", start))
+    if (abs(cosine) > 1).any():
+        raise ValueError(f"start must lie between -1 and 1, got {cosine[abs(cosine) > 1].flat[0]}")
+    if size is not None:
+        size = _checks.positive_int("size", size)
+    if cosine.ndim != 1 or not cosine.size or (size is not None and cosine.size not in (1, size)):
+        raise ValueError(
+            f"start has shape {cosine.shape}; it must be one number, or one for each run"
+        )
+    return np.broadcast_to(cosine, size or cosine.size)
+
+
+def _block(config, cosine, rng, most):
+    """Cosines after each step of a block, shape (steps, runs); `most` steps of it at most."""
+    steps = min(256, max(1, 2**14 // max(cosine.size, 1)))  # whole blocks: draws ignore `most`
+    link, factor = as_link(config.link), config.factor
+    v, across = rng.standard_normal((2, steps, cosine.size))
+    square = v * v + across * across + 2 * rng.standard_gamma((config.d - 2) / 2, v.shape)
+    y = link(v.ravel()).reshape(v.shape)
+    if config.noise:
+        y = y + config.noise * rng.standard_normal(v.shape)
+    out = np.empty((min(steps, most), cosine.size))
+    for i in range(len(out)):
+        z = cosine * v[i] + np.sqrt(np.maximum(1 - cosine * cosine, 0)) * across[i]
+        for _ in range(config.reuse):
+            move = config.eta * factor(y[i], z)
+            q = np.maximum(square[i] - z * z, 0)
+            norm = np.sqrt(1 + move * move * q)
+            cosine = (cosine + move * (v[i] - cosine * z)) / norm  # eq-fe-chain
+            z = (z + move * q) / norm
+        out[i] = cosine
+    return np.clip(out, -1, 1)  # rounding may carry one beyond

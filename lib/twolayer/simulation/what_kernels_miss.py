@@ -1,49 +1,52 @@
 """Kernel ridge regression and random features in a simulation."""
 
+from __future__ import annotations
+
 import math
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.kernel_ridge import KernelRidge
 
 from twolayer import _checks
-from twolayer.data import SingleIndex, sphere
+from twolayer.data import MultiIndex, SingleIndex, sphere
 from twolayer.kernels import RotationInvariant
 from twolayer.ridge import ridge_path
 from twolayer.theory.ridge_curves import optimal_ridge
 from twolayer.theory.spectra import (
-    _angular_rule,
-    _counts,
-    _gegenbauer,
-    _within,
+    cosine_rule,
+    gegenbauer,
+    harmonic_counts,
     kernel_spectrum,
+    zonal_projections,
 )
 
 __all__ = ["degree_errors", "run", "run_features"]
 
 
-def run(kernel, data, n, rng, *, n_test=3000):
+def run(
+    kernel: RotationInvariant,
+    data: SingleIndex | MultiIndex,
+    n: int,
+    rng: np.random.Generator,
+    *,
+    n_test: int = 3000,
+) -> float:
     """Test error of kernel ridge regression in a simulation, at the ridge that theory calls best.
 
     Parameters
     ----------
     kernel : RotationInvariant
     data : SingleIndex or MultiIndex
-        With a link that is a sum over directions; d >= 3. Gaussian inputs, or on the sphere.
-    n : int
-        Training samples.
+        As of `kernel_spectrum`.
+    n, n_test : int
+        Training and test samples.
     rng : numpy.random.Generator
-    n_test : int
-        Test samples.
 
     Returns
     -------
     float
         Mean of (f - f*)^2: without label noise, as in `learning_curve`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        See `kernel_spectrum`.
 
     Notes
     -----
@@ -51,56 +54,66 @@ def run(kernel, data, n, rng, *, n_test=3000):
     """
     ridge = max(optimal_ridge(kernel_spectrum(kernel, data), n), 1e-8 * n)
     (x, y), (x_test, _) = data.sample(n, rng), data.sample(n_test, rng)
-    model = KernelRidge(alpha=ridge, kernel="precomputed").fit(kernel(x), y)
+    model = KernelRidge(alpha=ridge, kernel="precomputed").fit(kernel(x), y)  # eq-wk-ridge
     return float(np.mean((model.predict(kernel(x_test, x)) - data.target(x_test)) ** 2))
 
 
-def run_features(data, n, m, ridges, rng, *, n_test=3000):
+def run_features(
+    data: SingleIndex | MultiIndex,
+    n: int,
+    m: int,
+    ridges: ArrayLike,
+    rng: np.random.Generator,
+    *,
+    n_test: int = 3000,
+) -> np.ndarray:
     """Test errors of ridge regression on random ReLU features in a simulation, for many ridges.
+
+    Features are relu(w.x) / sqrt(m) with w uniform on the unit sphere: infinitely many have the
+    kernel `arc_cosine`.
 
     Parameters
     ----------
     data : SingleIndex or MultiIndex
-    n, m : int
-        Training samples and features.
+    n, m, n_test : int
+        Training samples, features, test samples.
     ridges : array_like, shape (k,)
         > 0, added to the sum of squares.
     rng : numpy.random.Generator
-    n_test : int
-        Test samples.
 
     Returns
     -------
     ndarray, shape (k,)
         Means of (f - f*)^2: without label noise, as in `random_feature_curve`.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If an argument is out of range.
-
-    Notes
-    -----
-    Features relu(w.x) / sqrt(m) with w uniform on the unit sphere: infinitely many have the kernel
-    `arc_cosine`.
-
     Examples
     --------
-    >>> from twolayer.data import SingleIndex
     >>> rng = np.random.default_rng(0)
     >>> run_features(SingleIndex(5, "identity"), 100, 50, [1e-3, 1e3], rng).round(1)
     array([0., 1.])
     """
     m = _checks.positive_int("m", m)
-    (x, y), (new, _) = data.sample(n, rng), data.sample(n_test, rng)
+    (x, y), (x_test, _) = data.sample(n, rng), data.sample(n_test, rng)
     W = sphere((m, data.d), rng)
-    train, test = (np.maximum(v @ W.T, 0) / math.sqrt(m) for v in (x, new))
-    readouts = ridge_path(train, y, ridges).coefficients.numpy()
-    return np.mean((readouts @ test.T - data.target(new)) ** 2, axis=1)
+    train, test = (np.maximum(v @ W.T, 0) / math.sqrt(m) for v in (x, x_test))
+    readouts = np.asarray(ridge_path(train, y, ridges).coefficients)
+    return np.mean((readouts @ test.T - data.target(x_test)) ** 2, axis=1)
 
 
-def degree_errors(kernel, data, x, coefficients, *, degree=10, angular=160):
+def degree_errors(
+    kernel: RotationInvariant,
+    data: SingleIndex,
+    x: ArrayLike,
+    coefficients: ArrayLike,
+    *,
+    degree: int = 10,
+    angular: int = 160,
+) -> tuple[np.ndarray, np.ndarray]:
     """Test error of a kernel predictor on the sphere, degree by degree, without a test set.
+
+    The kernel is sum_k l_k N_k P_k(cosine), with P_k(1) = 1. Since E P_k(x.z) P_k(x.z') is
+    P_k(z.z') / N_k on the unit sphere, E f_k^2 = l_k^2 N_k c' P_k(X X'/d) c; and
+    E f_k g = l_k sum_i c_i g_k(x_i) (Funk-Hecke). `degree_curves` is the theory.
 
     Parameters
     ----------
@@ -120,22 +133,10 @@ def degree_errors(kernel, data, x, coefficients, *, degree=10, angular=160):
     -------
     errors : ndarray, shape (degree + 1,) or (q, degree + 1)
         E (f_k - g_k)^2 for the parts of degree k of predictor and target. Their sum is the test
-        error, less what lies beyond `degree`.
+        error, less what lies beyond `degree`. Eigenvalues below rounding count as zero, as in
+        `kernel_spectrum`.
     shares : ndarray, of the same shape
         E f_k g_k / E g_k^2; nan where the target has no part.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `kernel` or `data` is of another kind, shapes do not fit, or a row of x is off the
-        sphere by 1e-8 of its radius.
-
-    Notes
-    -----
-    The kernel is sum_k l_k N_k P_k(cosine), with P_k(1) = 1. Since E P_k(x.z) P_k(x.z') is
-    P_k(z.z') / N_k on the unit sphere, E f_k^2 = l_k^2 N_k c' P_k(X X'/d) c; and
-    E f_k g = l_k sum_i c_i g_k(x_i) (Funk-Hecke). `degree_curves` is the theory. Eigenvalues below
-    rounding count as zero, as in `kernel_spectrum`.
 
     Examples
     --------
@@ -147,41 +148,52 @@ def degree_errors(kernel, data, x, coefficients, *, degree=10, angular=160):
     >>> bool(shares[2] < shares[1] / 2)  # the linear part is learnt first
     True
     """
+    d, degree, angular = _checked_setting(kernel, data, degree, angular)
+    x, c = _checked_predictor(x, coefficients, d)
+
+    counts = harmonic_counts(d, degree)
+    u, weights = cosine_rule(d, angular)
+    profile = np.broadcast_to(kernel.profile(np.ones(1), np.ones(1), u), u.shape)
+    lam = np.array([(weights * P) @ profile for P in gegenbauer(u, d, degree)])  # eq-wk-eigenvalue
+    lam[lam * np.sqrt(counts) <= 1e-13 * lam.max()] = 0
+    projections, _ = zonal_projections(data, degree, np.ones(1), angular=angular)
+    target = np.sqrt(counts) * projections[:, 0]  # along the unit zonal harmonics
+
+    squares, overlaps = np.empty((2, *c.shape[:-1], degree + 1))
+    cosines, along = x @ x.T / d, x[:, 0] / math.sqrt(d)
+    harmonics = zip(gegenbauer(cosines, d, degree), gegenbauer(along, d, degree), strict=True)
+    for k, (P, zonal) in enumerate(harmonics):
+        squares[..., k] = lam[k] ** 2 * counts[k] * ((c @ P) * c).sum(-1)
+        overlaps[..., k] = lam[k] * math.sqrt(counts[k]) * (c @ zonal)
+    present = abs(target) > 1e-12 * np.linalg.norm(target)
+    shares = overlaps / np.where(present, target, np.nan)
+    return (squares - 2 * target * overlaps + target**2).clip(min=0), shares  # eq-wk-exact
+
+
+def _checked_setting(kernel, data, degree, angular):
     if not isinstance(kernel, RotationInvariant):
         raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
     if not isinstance(data, SingleIndex):
         raise TypeError(f"data={data!r} must be a SingleIndex")
     if data.inputs != "sphere":
         raise ValueError(f"inputs={data.inputs!r} must be 'sphere'")
-    d = data.d
-    if d < 3:
-        raise ValueError(f"d={d} must be at least 3")
-    angular = _within("angular", angular, 4, 2000)
-    degree = _within("degree", degree, 1, angular - 2)
-    counts = _counts(d, degree)
-    if len(counts) <= degree:
-        raise ValueError(f"degree={degree} must be below {len(counts)} at d={d}: counts overflow")
+    d = _checks.integer("d", data.d, 3)
+    angular = _checks.integer("angular", angular, 4, 2000)
+    degree = _checks.integer("degree", degree, 1, angular - 2)
+    known = len(harmonic_counts(d, degree))
+    if known <= degree:
+        raise ValueError(f"degree={degree} must be below {known} at d={d}: counts overflow")
+    return d, degree, angular
+
+
+def _checked_predictor(x, coefficients, d):
     x, c = _checks.real_array("x", x), _checks.real_array("coefficients", coefficients)
     if x.ndim != 2 or x.shape[1] != d:
         raise ValueError(f"x has shape {x.shape}; it must be (n, {d})")
     if c.ndim not in (1, 2) or c.shape[-1] != len(x):
         raise ValueError(f"coefficients has shape {c.shape}; it must be ({len(x)},) or (q, same)")
-    norms = np.linalg.norm(x, axis=1)
-    if (bad := np.flatnonzero(abs(norms / math.sqrt(d) - 1) > 1e-8)).size:
-        i, radius = bad[0], math.sqrt(d)
+    norms, radius = np.linalg.norm(x, axis=1), math.sqrt(d)
+    if (bad := np.flatnonzero(abs(norms / radius - 1) > 1e-8)).size:
+        i = bad[0]
         raise ValueError(f"x: row {i} has norm {norms[i]:.9g}; it must be sqrt(d) = {radius:.9g}")
-    u, wu = _angular_rule(d, angular)
-    weighted = wu * np.array(list(_gegenbauer(u, d, degree)))
-    target = np.sqrt(counts) * (weighted @ data.target(math.sqrt(d) * u[:, None]))
-    lam = weighted @ np.broadcast_to(kernel.profile(np.ones(1), np.ones(1), u), u.shape)
-    lam[lam * np.sqrt(counts) <= 1e-13 * lam.max()] = 0
-    squares, overlaps = np.empty((2, *c.shape[:-1], degree + 1))
-    cosines, along = x @ x.T / d, x[:, 0] / math.sqrt(d)
-    for k, (P, zonal) in enumerate(
-        zip(_gegenbauer(cosines, d, degree), _gegenbauer(along, d, degree), strict=True)
-    ):
-        squares[..., k] = lam[k] ** 2 * counts[k] * ((c @ P) * c).sum(-1)
-        overlaps[..., k] = lam[k] * math.sqrt(counts[k]) * (c @ zonal)  # <f, unit zonal harmonic>
-    present = abs(target) > 1e-12 * np.linalg.norm(target)
-    shares = overlaps / np.where(present, target, np.nan)
-    return (squares - 2 * target * overlaps + target**2).clip(min=0), shares
+    return x, c

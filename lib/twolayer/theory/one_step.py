@@ -6,7 +6,12 @@ fixed ratios alpha0 = n0/d and width_ratio = m/d, with rows of W0 ~ N(0, I/d).
 
 Sources: Ba et al. 2022 (arXiv 2205.01445) for the step; Benaych-Georges & Nadakuditi 2012 for
 the outlier of a rectangular matrix; the ridge risk is derived in the chapter `one_step`.
+
+Differences are written as sums and products of positive terms: the digits hold at any ratio, ridge
+and strength.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import functools
@@ -14,11 +19,10 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from numpy.typing import ArrayLike
 
-from twolayer import _checks, activations
+from twolayer import _checks, _links, activations
 from twolayer.data import as_link
-from twolayer.hermite import nodes
 
 __all__ = [
     "FirstStep",
@@ -31,61 +35,36 @@ __all__ = [
 ]
 
 
-_PANELS = tuple(np.arange(-11.0, 12.0))  # quadrature for a link of which nothing is known
+# --- the spectrum of W0 + s u v'
 
 
-def _arguments(strength, width_ratio):
-    s = _checks.real_array("strength", strength, minimum=0)
-    c = _checks.real_array("width_ratio", width_ratio, minimum=0, strict=True)
-    return np.broadcast_arrays(s, c)
-
-
-def _poles(strength, width_ratio, row_scale, law):
-    """`law(s^2, c, P)` above the threshold, nan below; P = s^2 + row_scale^2.
-
-    With the noise along u multiplied by `row_scale`, the pole of the resolvent is at h = -1/P.
-    """
-    s, c = _arguments(strength, width_ratio)
-    scale = _checks.real_array("row_scale", row_scale, minimum=0)
-    s, c, scale = np.broadcast_arrays(np.minimum(s, 1e70), c, scale)  # beyond, all is at its limit
-    P = s**2 + scale**2
-    above = (P > 1) & (c < (P - 1) ** 2)
-    return np.where(above, law(s**2, c, np.where(above, P, 2.0 + c)), np.nan)[()]
-
-
-def critical_strength(width_ratio):
+def critical_strength(width_ratio: ArrayLike) -> np.ndarray | float:
     """Strength above which the spike leaves the bulk: width_ratio^(1/4).
 
     Parameters
     ----------
     width_ratio : array_like
         m/d > 0.
-
-    Returns
-    -------
-    ndarray or float
     """
     return (_checks.real_array("width_ratio", width_ratio, minimum=0, strict=True) ** 0.25)[()]
 
 
-def bulk_edges(width_ratio):
+def bulk_edges(width_ratio: float) -> tuple[float, float]:
     """Least and largest singular value of the bulk, ``|1 - sqrt(m/d)|`` and ``1 + sqrt(m/d)``.
 
     Parameters
     ----------
     width_ratio : float
         m/d > 0.
-
-    Returns
-    -------
-    low, high : float
     """
     root = math.sqrt(_checks.real("width_ratio", width_ratio, minimum=0, strict=True))
     return abs(1 - root), 1 + root
 
 
-def bulk_density(x, width_ratio):
+def bulk_density(x: ArrayLike, width_ratio: float) -> np.ndarray:
     """Density of the singular values of W0 at `x` (Marchenko-Pastur).
+
+    Per unit of singular value; integrates to 1 over the min(m, d) singular values.
 
     Parameters
     ----------
@@ -93,11 +72,6 @@ def bulk_density(x, width_ratio):
         Singular values.
     width_ratio : float
         m/d > 0.
-
-    Returns
-    -------
-    ndarray
-        Per unit of singular value; integrates to 1 over the min(m, d) singular values.
 
     Examples
     --------
@@ -108,12 +82,32 @@ def bulk_density(x, width_ratio):
     low, high = bulk_edges(width_ratio)
     inside = (x > low) & (x < high)
     safe = np.where(inside, x, high)
-    root = np.sqrt(np.maximum((high**2 - safe**2) * (safe**2 - low**2), 0))
-    return np.where(inside, root / (np.pi * safe * min(width_ratio, 1.0)), 0.0)
+    root = np.sqrt((high - safe) * (high + safe) * (safe - low) * (safe + low))
+    return np.where(inside, root / (np.pi * safe * min(width_ratio, 1.0)), 0.0)  # eq-density
 
 
-def outlier(strength, width_ratio, row_scale=1.0):
+def _spike(strength, width_ratio, row_scale):
+    """s, row_scale, sqrt(c), and the excess P - 1 over the bulk: nan where no outlier exists.
+
+    With the noise along u multiplied by `row_scale`, the pole of the resolvent is at h = -1/P,
+    P = s^2 + row_scale^2; it is met if (P - 1)^2 > c.
+    """
+    s, c, scale = np.broadcast_arrays(
+        _checks.real_array("strength", strength, minimum=0),
+        _checks.real_array("width_ratio", width_ratio, minimum=0, strict=True),
+        _checks.real_array("row_scale", row_scale, minimum=0),
+    )
+    with np.errstate(over="ignore"):  # a strength beyond 1e154: the excess is infinite
+        excess = s**2 + (scale - 1) * (scale + 1)
+    return s, scale, np.sqrt(c), np.where(excess > np.sqrt(c), excess, np.nan)
+
+
+def outlier(
+    strength: ArrayLike, width_ratio: ArrayLike, row_scale: ArrayLike = 1.0
+) -> np.ndarray | float:
     """Singular value of W0 + s u v' outside the bulk: s sqrt((1 + 1/s^2) (1 + c/s^2)), c = m/d.
+
+    It is nan at or below the threshold s = c^(1/4), where no outlier exists.
 
     Parameters
     ----------
@@ -123,31 +117,23 @@ def outlier(strength, width_ratio, row_scale=1.0):
         m/d > 0, broadcast against `strength`.
     row_scale : array_like
         >= 0: factor of the noise along u, u'W0; see `FirstStep.row_scale`.
-
-    Returns
-    -------
-    ndarray or float
-        nan at or below the threshold s = c^(1/4), where no outlier exists.
-
-    Raises
-    ------
-    ValueError
-        If an entry is negative (or zero, for `width_ratio`) or not finite.
 
     Examples
     --------
     >>> outlier([0.5, 2.0], 1.0)
     array([nan, 2.5])
     """
-    return _poles(
-        strength, width_ratio, row_scale, lambda s2, c, P: np.sqrt(P / (P - 1) * (P + c - 1))
-    )
+    s, scale, root_c, excess = _spike(strength, width_ratio, row_scale)
+    # sqrt(P (P + c - 1) / (P - 1)): eq-outlier, eq-finite
+    return (np.hypot(s, scale) * np.sqrt(1 + root_c * (root_c / excess)))[()]
 
 
-def squared_overlap(strength, width_ratio, row_scale=1.0):
+def squared_overlap(
+    strength: ArrayLike, width_ratio: ArrayLike, row_scale: ArrayLike = 1.0
+) -> np.ndarray | float:
     """Squared overlap of the outlier's input-side singular vector with the spike's direction v.
 
-    (1 - c/s^4) / (1 + 1/s^2) with c = m/d.
+    (1 - c/s^4) / (1 + 1/s^2) with c = m/d; 0 at or below the threshold.
 
     Parameters
     ----------
@@ -158,23 +144,18 @@ def squared_overlap(strength, width_ratio, row_scale=1.0):
     row_scale : array_like
         >= 0: factor of the noise along u, u'W0; see `FirstStep.row_scale`.
 
-    Returns
-    -------
-    ndarray or float
-        In [0, 1); 0 at or below the threshold.
-
-    Raises
-    ------
-    ValueError
-        If an entry is negative (or zero, for `width_ratio`) or not finite.
-
     Examples
     --------
     >>> squared_overlap([0.5, 2.0], 1.0)
     array([0.  , 0.75])
     """
-    q = _poles(strength, width_ratio, row_scale, lambda s2, c, P: s2 / P * (1 - c / (P - 1) ** 2))
-    return np.nan_to_num(q)[()]
+    s, scale, root_c, excess = _spike(strength, width_ratio, row_scale)
+    ratio = root_c / excess
+    share = (s / np.where(s > 0, np.hypot(s, scale), 1)) ** 2  # s^2 / P
+    return np.nan_to_num(share * (1 - ratio) * (1 + ratio))[()]  # eq-overlap, eq-finite
+
+
+# --- the step of a network
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,19 +165,15 @@ class FirstStep:
     Parameters
     ----------
     activation : str or Activation
+        Of the neurons. One that jumps has no gradient to step along.
     link : str, callable or sequence of float
-        The link, see `twolayer.data.as_link`.
+        Of the target, see `twolayer.data.as_link`.
     alpha0 : float
         n0/d, samples of the step per dimension, > 0.
     width_ratio : float
         m/d, > 0.
     noise : float
-        Standard deviation of the label noise, >= 0.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of its range or unknown.
+        Standard deviation of the label noise, >= 0; > 0 where the link is zero.
 
     Examples
     --------
@@ -212,83 +189,87 @@ class FirstStep:
     noise: float = 0.0
 
     def __post_init__(self):
-        student = activations.get(self.activation)
-        for kink in student.kinks:
-            if abs(np.subtract(*student([kink + 1e-9, kink - 1e-9]))) > 1e-6:
+        activation = activations.get(self.activation)
+        for kink in activation.kinks:
+            if abs(np.subtract(*activation([kink + 1e-9, kink - 1e-9]))) > 1e-6:
                 raise ValueError(
                     f"activation={self.activation!r} jumps: it has no gradient to step along"
                 )
-        link = as_link(self.link)
-        if not isinstance(link, activations.Activation):  # kinks unknown: do two rules agree?
-            rules = nodes(_PANELS, 60), nodes(tuple(np.arange(-11.5, 12)), 60)
-            values = [(np.asarray(link(z), dtype=float), z, w) for z, w in rules]
-            one, two = (np.array([y**2 @ w, y * z @ w]) for y, z, w in values)
-            if not np.allclose(one, two, rtol=1e-4, atol=1e-4 * np.sqrt(two[0])):
-                raise ValueError(
-                    f"link={self.link!r}: quadrature does not converge; where the link "
-                    "jumps or bends, give it as an Activation with its kinks"
-                )
+        _links.quadrature("activation", self.activation)
+        _links.quadrature("link", self.link)
         _checks.real("alpha0", self.alpha0, minimum=0, strict=True)
         _checks.real("width_ratio", self.width_ratio, minimum=0, strict=True)
         _checks.real("noise", self.noise, minimum=0)
-
-    def _moment(self, f, *factors):
-        """E[f(Z) * product of factors(Z)], split at the kinks of f."""
-        z, w = nodes(tuple(getattr(f, "kinks", _PANELS)), 200)
-        return float(np.prod([np.asarray(h(z)) for h in (f, *factors)], axis=0) @ w)
-
-    @functools.cached_property
-    def slope(self):
-        """mu1 = E[sigma'(Z)] = E[Z sigma(Z)], the linear part of the student."""
-        return self._moment(activations.get(self.activation), lambda z: z)
+        if self.second_moment == 0:
+            raise ValueError(
+                f"link={self.link!r} is zero: without noise the labels give no gradient"
+            )
 
     @functools.cached_property
-    def residual(self):
-        """mu_*^2 = E[sigma^2] - mu0^2 - mu1^2: what acts as noise in the linearised features."""
-        student = activations.get(self.activation)
-        return self._moment(student, student) - self._moment(student) ** 2 - self.slope**2
+    def slope(self) -> float:
+        """mu1 = E[sigma'(Z)] = E[Z sigma(Z)], the linear part of the activation."""
+        z, w = _links.rules(self.activation)[0]
+        return float(z * activations.get(self.activation)(z) @ w)  # eq-mu
 
     @functools.cached_property
-    def linear_part(self):
+    def residual(self) -> float:
+        """mu_*^2 = E[(sigma - mu0 - mu1 Z)^2]: what acts as noise in the linearised features."""
+        z, w = _links.rules(self.activation)[0]
+        values = activations.get(self.activation)(z)
+        return float((values - values @ w - self.slope * z) ** 2 @ w)  # eq-equivalence
+
+    @functools.cached_property
+    def _link(self):
+        """Nodes, weights and the link's values there."""
+        z, w = _links.rules(self.link)[0]
+        return z, w, np.asarray(as_link(self.link)(z), dtype=float)
+
+    @functools.cached_property
+    def linear_part(self) -> float:
         """theta1 = E[Z y], the linear part of the target."""
-        return self._moment(as_link(self.link), lambda z: z)
+        z, w, y = self._link
+        return float(z * y @ w)
 
     @functools.cached_property
-    def second_moment(self):
+    def second_moment(self) -> float:
         """E[y^2], label noise included."""
-        link = as_link(self.link)
-        return self._moment(link, link) + self.noise**2
+        _, w, y = self._link
+        return float(y**2 @ w) + self.noise**2
+
+    @functools.cached_property
+    def linear_bound(self) -> float:
+        """Least test error of a linear predictor, E[(y - theta1 Z)^2], label noise included."""
+        z, w, y = self._link
+        return float((y - self.linear_part * z) ** 2 @ w) + self.noise**2
 
     @property
-    def linear_bound(self):
-        """Least test error of a linear predictor, E[y^2] - theta1^2 (label noise included)."""
-        return self.second_moment - self.linear_part**2
-
-    @property
-    def gradient_norm(self):
+    def gradient_norm(self) -> float:
         """Norm of g = X'y/n0: sqrt(theta1^2 + E[y^2]/alpha0)."""
-        return math.sqrt(self.linear_part**2 + self.second_moment / self.alpha0)
+        return math.hypot(self.linear_part, math.sqrt(self.second_moment / self.alpha0))
 
     @property
-    def squared_overlap(self):
+    def squared_overlap(self) -> float:
         """Squared cosine of g with the target's direction: ``theta1^2 / |g|^2``."""
-        return self.linear_part**2 / self.gradient_norm**2
+        return (self.linear_part / self.gradient_norm) ** 2  # eq-alignment
 
-    def strength(self, eta):
+    def strength(self, eta: ArrayLike) -> np.ndarray | float:
         """Spike strength ``s = eta |mu1| |g|`` of a step of size `eta`."""
-        return abs(self.slope) * self.gradient_norm * _checks.real_array("eta", eta, minimum=0)[()]
+        eta = _checks.real_array("eta", eta, minimum=0)
+        return (abs(self.slope) * self.gradient_norm * eta)[()]  # eq-strength
 
-    def row_scale(self, strength, m):
-        """Factor by which a step shrinks the noise along the readout, at finite width `m`.
+    def row_scale(self, strength: ArrayLike, m: float) -> np.ndarray | float:
+        """Factor by which a step multiplies the noise along the readout, at finite width `m`.
 
         The network's own output f enters the residual y - f. Its linear part mu1 a'W0 x / sqrt(m)
         takes a share ``s |mu1| / (|g| sqrt(m))`` off u'W0: a finite-size effect of order 1/sqrt(m).
         """
-        share = np.asarray(strength) * abs(self.slope) / (self.gradient_norm * math.sqrt(m))
-        return abs(1 - share)[()]
+        s = _checks.real_array("strength", strength, minimum=0)
+        m = _checks.real("m", m, minimum=0, strict=True)
+        share = s * abs(self.slope) / (self.gradient_norm * math.sqrt(m))
+        return abs(1 - share)[()]  # eq-shrink
 
-    def step_size(self, strength):
-        """The step size `eta` whose spike has this strength."""
+    def step_size(self, strength: ArrayLike) -> np.ndarray | float:
+        """The step size `eta` whose spike has this strength; E[sigma'] must not be 0."""
         if abs(self.slope) < 1e-12:
             raise ValueError(
                 f"activation={self.activation!r} has E[sigma'] = 0: no step gives a spike"
@@ -297,89 +278,146 @@ class FirstStep:
         return (s / (abs(self.slope) * self.gradient_norm))[()]
 
 
-def _resolvent(t, c):
-    """h(t) = (1/d) tr (W0'W0 + t)^-1, the positive root of t h^2 + (t + c - 1) h = 1, and h'(t).
+# --- what the step is worth for a ridge readout
 
-    On the neuron side (1/m) tr (W0 W0' + t)^-1 = 1 / (t (1 + h)).
+_REACH = 690.0  # effective ridges from exp(-690) to exp(690): floats end at exp(709)
+
+
+class _Path:
+    """Ridge regression on the features after a step, along t = t0 + gap, t0 = mu_*^2 / mu1^2.
+
+    Each eigenvalue a of A = W1 W1' gives x = (a + t0) / (a + t) degrees of freedom. h and `trace`
+    are tr (W0'W0 + t)^-1 / d without and with the factor t; all shares lie between 0 and 1, and
+    derivatives in t come multiplied by t or t^2, so that no ridge is too small or too large.
     """
-    q = t + c - 1
-    h = 2 / (q + np.sqrt(q * q + 4 * t))
-    return h, -h * (h + 1) / (2 * t * h + q)
+
+    def __init__(self, setting, strength, log_gap):
+        self.setting = setting
+        self.c = setting.width_ratio
+        self.gap = np.exp(np.clip(log_gap, -_REACH, _REACH))
+        noise = setting.residual / setting.slope**2
+        self.t = noise + self.gap
+        self.noise_share = noise / self.t
+        self.gap_share = self.gap / self.t
+        self.s = strength
+        self._resolvent()
+
+    def _resolvent(self):
+        """h: the positive root of t h^2 + (t + c - 1) h = 1, eq-mp, without cancellation."""
+        q = self.t + (self.c - 1)
+        larger = np.hypot(q, 2 * np.sqrt(self.t)) + abs(q)
+        with np.errstate(over="ignore"):  # of the one that is not taken
+            self.h = np.where(q > 0, 2 / larger, larger / 2 / self.t)
+        self.trace = self.t * self.h
+
+    def balance(self, alpha, penalty):
+        """Both sides of alpha = tr Sigma (Sigma + kappa)^-1 / d + penalty, as positive sums.
+
+        They are counted from 0, from d or from m, whichever alpha is nearest to, where the degrees
+        of freedom are c (t0/t + h) / (1 + h), 1 - t h + c t0/t / (1 + h), c - c gap/t / (1 + h).
+        """
+        c, h = self.c, self.h
+        origin = min((0.0, 1.0, c), key=lambda r: abs(alpha - r))  # eq-effective, eq-traces
+        if origin == 0:
+            return alpha, c * (self.noise_share + h) / (1 + h) + penalty
+        above, below = max(alpha - origin, 0), max(origin - alpha, 0)
+        if origin == c:
+            return above + c * self.gap_share / (1 + h), below + penalty
+        return above + self.trace, below + c * self.noise_share / (1 + h) + penalty
+
+    def error(self, alpha, penalty):
+        """The test error, eq-risk; `penalty` is lambda / (kappa d)."""
+        setting, h, trace = self.setting, self.h, self.trace
+        signal = h / (1 + h)
+        spike = (1 / np.hypot(1, self.s * np.sqrt(signal))) ** 2  # eq-spiked over h
+        spike_slope = (spike * np.hypot(1, self.s * signal)) ** 2  # d(h spike) / dh
+        trace_slope = trace * (trace + trace * h) / (1 + trace * h)  # -t^2 h'
+        aligned = setting.squared_overlap
+        across = setting.second_moment / setting.alpha0 / setting.gradient_norm**2
+        missed = self.noise_share * trace * (across + aligned * spike)  # t0 R, t R = 1 - Q: eq-Q
+        missed += self.gap_share * trace_slope * (across + aligned * spike_slope)  # -gap t R'
+        spread = self.c * self.gap_share * (self.noise_share + trace * h)  # sum of x (1 - x), in d
+        spread /= (1 + h) * (1 + trace * h)
+        bias = setting.linear_bound + setting.linear_part**2 * missed
+        return bias * (alpha / (penalty + spread))  # eq-equivalent
 
 
-def _risk(gap, setting, eta, alpha):
-    """Ridge and test error along the path of effective ridges t = t0 + gap, t0 = mu_*^2 / mu1^2."""
-    c, mu2 = setting.width_ratio, setting.slope**2
-    t = setting.residual / mu2 + gap
-    h, dh = _resolvent(t, c)
-    k, dk = 1 / (t * (1 + h)), -1 / (t * (1 + h)) * (1 / t + dh / (1 + h))
-    ridge = mu2 * gap * (alpha / c - 1 + gap * k)
-    # R = theta'(W1'W1 + t)^-1 theta; along v the spike replaces h by h (1 + h) / (1 + (1 + s^2) h)
-    s2, rho2 = min(setting.strength(eta), 1e70) ** 2, setting.squared_overlap
-    pole = 1 + (1 + s2) * h
-    R = (1 - rho2) * h + rho2 * h * (1 + h) / pole
-    dR = ((1 - rho2) + rho2 * ((1 + 2 * h) / pole + h * (1 - 1 / pole)) / pole) * dh
-    Q, dQ = 1 - t * R, -R - t * dR
-    fit = setting.linear_part**2 * (Q - gap * dQ)
-    left = 1 - c / alpha + (c / alpha) * gap * (2 * k + gap * dk)  # 1 - gamma
-    return ridge, (setting.second_moment - fit) / left
-
-
-def ridge_risk(setting, eta, alpha, ridge=None):
+def ridge_risk(setting: FirstStep, eta: float, alpha: float, ridge: float | None = None) -> float:
     r"""Test error of ridge regression on the features after a step of size eta = O(1).
 
     In this regime the features act as the Gaussian vector mu1 W1 x + mu_* xi (Gaussian
     equivalence), and ridge regression on it has an exact limit. It never falls below the best
-    linear predictor's. Fresh samples are used for the readout; the student must be odd.
+    linear predictor's. Fresh samples are used for the readout.
 
     Parameters
     ----------
     setting : FirstStep
+        Its activation must be odd, with E[sigma'] not 0.
     eta : float
         Step size, >= 0; 0 is the network at initialisation (random features).
     alpha : float
         n/d, samples of the readout per dimension, > 0.
     ridge : float, optional
-        Ridge > 0 of `twolayer.descent.fit_readout` on `TwoLayer.features`; without it the best.
+        > 0, of `twolayer.ridge.fit_readout` on `TwoLayer.features`; without it the best.
 
     Returns
     -------
     float
         Test error E (y - f)^2, label noise included, in the units of y^2.
 
-    Raises
-    ------
-    ValueError
-        If the student is not odd or has no linear part, or an argument is out of its range.
-
     Notes
     -----
     The derivation is in the chapter `one_step`; the same limit as Theorem 5 of Ba et al. 2022,
     by another route (a deterministic equivalent of ridge regression given W1, then of the
     spiked resolvent).
+
+    Examples
+    --------
+    >>> setting = FirstStep("tanh", "sign", alpha0=4.0, width_ratio=1.0)
+    >>> [round(ridge_risk(setting, eta, alpha=2.0), 4) for eta in (0.0, 1.0, 10.0)]
+    [0.7343, 0.6957, 0.51]
     """
-    eta, alpha = (
-        _checks.real("eta", eta, minimum=0),
-        _checks.real("alpha", alpha, minimum=0, strict=True),
-    )
+    eta = _checks.real("eta", eta, minimum=0)
+    alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
+    if ridge is not None:
+        ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
     if activations.get(setting.activation).parity != -1 or abs(setting.slope) < 1e-12:
         raise ValueError(f"activation={setting.activation!r} must be odd, with E[sigma'] not 0")
-
-    def at(log_gap):
-        return _risk(np.exp(log_gap), setting, eta, alpha)
-
-    low, high = -60.0, 30.0
-    if at(low)[0] < 0:  # too few samples for so many features: the path starts where the ridge is 0
-        low = brentq(lambda u: at(u)[0], low, high, xtol=1e-13)
+    strength = float(setting.strength(eta))
     if ridge is None:
-        grid = np.linspace(low + 1e-9, math.log(1e6), 600)
-        best = grid[np.argmin(at(grid)[1])]
-        found = minimize_scalar(
-            lambda u: at(u)[1], bounds=(max(low, best - 0.3), best + 0.3), method="bounded"
-        )
-        return float(found.fun)
-    ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
-    high = max(high, math.log(ridge) + 30)
-    if at(low)[0] >= ridge:
-        return float(at(low)[1])
-    return float(at(brentq(lambda u: at(u)[0] - ridge, low, high, xtol=1e-13))[1])
+        return _least_error(setting, strength, alpha)
+    return _error_at(setting, strength, alpha, ridge)
+
+
+def _error_at(setting, strength, alpha, ridge):
+    """The test error at a given ridge: one equation in log gap, with its bracket."""
+    from scipy.optimize import brentq
+
+    log_c = math.log(setting.width_ratio)
+    log_ridge = math.log(ridge) - 2 * math.log(abs(setting.slope))  # gap >= c ridge / alpha ...
+    log_rest = np.logaddexp(log_ridge, math.log1p(setting.residual / setting.slope**2))
+    low, high = (log_c - math.log(alpha) + v for v in (log_ridge - 1e-6, log_rest + 1e-6))
+
+    def penalty(log_gap):
+        return math.exp(min(log_c + log_ridge - log_gap, _REACH))
+
+    def imbalance(log_gap):
+        left, right = _Path(setting, strength, log_gap).balance(alpha, penalty(log_gap))
+        return math.log(left) - math.log(right)
+
+    log_gap = brentq(imbalance, low, high, xtol=1e-14)
+    return float(_Path(setting, strength, log_gap).error(alpha, penalty(log_gap)))
+
+
+def _least_error(setting, strength, alpha):
+    """The least test error of the path, where every gap with a penalty > 0 is a ridge."""
+    log_gap = np.arange(-_REACH / 2, _REACH / 2)
+    for _ in range(6):  # zoom: each time 50 times finer
+        path = _Path(setting, strength, log_gap)
+        left, right = path.balance(alpha, 0.0)
+        penalty = np.maximum(left - right, 0)
+        errors = np.where(left > right, path.error(alpha, penalty), np.inf)
+        best = int(np.argmin(errors))
+        ends = log_gap[max(best - 1, 0)], log_gap[min(best + 1, len(log_gap) - 1)]
+        log_gap = np.linspace(*ends, 101)
+    return float(errors[best])

@@ -4,22 +4,22 @@ Fang, Dong & Zhang 2019, 'Over Parameterized Two-level Neural Networks Can Learn
 Feature Representations' (arXiv 1910.11508). A network f(x) = integral of u(w) h(w, x) rho(dw) sees
 rho and u only through nu = rho u, and in (nu, rho) its training problem is convex:
 
-    mean (f - y)^2 / 2 + l2 / 2 * integral of nu^2 / rho + temperature * KL(rho | prior).
+    mean (f - y)^2 / 2 + weight_decay / 2 * integral of nu^2 / rho + temperature * KL(rho | prior).
 
 Here on a quadrature of the feature space. Noisy gradient descent on m neurons at temperature
 `temperature` (`twolayer.descent.langevin`) converges to its solution like 1/sqrt(m); the chapter
 *Neural feature repopulation* derives the formulas.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
-import warnings
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.linalg import solve as solve_linear
-from scipy.optimize import minimize
 from scipy.special import logsumexp
-from sklearn.exceptions import ConvergenceWarning
 
 from twolayer import _checks
 
@@ -50,30 +50,25 @@ class Repopulation:
     prior : array_like, shape (g,)
         Weights of the nodes, >= 0, of sum one: the law of the features before training.
     y : array_like, shape (n,)
-    l2 : float
-        lambda_1 > 0 of the paper: ridge on the readout.
+    weight_decay : float
+        lambda_1 > 0 of the paper, on the readout.
     temperature : float
         lambda_3 > 0: the temperature of the noise.
     quadrature : float, optional
-        Where the nodes stand for a continuum: the largest relative difference in the mass of the
-        density, and in the outputs, that taking every third node may make; `solve` raises beyond
-        it. Without it the nodes are all the features there are.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If shapes do not fit, or an entry or a number is not in its range.
+        Where nodes stand for a continuum: `solve` raises if taking every third of them changes the
+        density's mass or the outputs by a larger share.
 
     Examples
     --------
-    >>> Repopulation([[1.0, 0.0], [0.0, 1.0]], [0.5, 0.5], [1.0, 0.0], l2=0.1, temperature=0.1).n
+    >>> features = [[1.0, 0.0], [0.0, 1.0]]
+    >>> Repopulation(features, [0.5, 0.5], [1.0, 0.0], weight_decay=0.1, temperature=0.1).n
     2
     """
 
     features: np.ndarray
     prior: np.ndarray
     y: np.ndarray
-    l2: float
+    weight_decay: float
     temperature: float
     quadrature: float | None = None
 
@@ -84,45 +79,52 @@ class Repopulation:
             raise ValueError(f"prior sums to {prior.sum():g}; it must sum to one")
         checked = {"features": features, "prior": prior}
         checked["y"] = _vector("y", self.y, len(features))
-        for name in ("l2", "temperature") + ("quadrature",) * (self.quadrature is not None):
+        optional = () if self.quadrature is None else ("quadrature",)
+        for name in ("weight_decay", "temperature", *optional):
             checked[name] = _checks.real(name, getattr(self, name), minimum=0, strict=True)
         for name, value in checked.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
             object.__setattr__(self, name, value)
 
     @property
-    def n(self):
+    def n(self) -> int:
         """Number of samples."""
         return len(self.y)
 
 
-def circle(phi, y, *, l2, temperature, grid=1440, quadrature=1e-3):
-    """The problem of neurons relu(cos(theta - phi)) with directions theta on the whole circle.
+def circle(
+    phi: ArrayLike,
+    y: ArrayLike,
+    *,
+    weight_decay: float,
+    temperature: float,
+    grid: int = 1440,
+    quadrature: float | None = 1e-3,
+) -> tuple[np.ndarray, Repopulation]:
+    """The problem of neurons relu(cos(angle - phi)) with directions angle on the whole circle.
 
     Parameters
     ----------
     phi : array_like, shape (n,)
         Angles of the inputs x = (cos phi, sin phi).
     y : array_like, shape (n,)
-    l2, temperature, quadrature : float
+    weight_decay, temperature, quadrature : float
         As in `Repopulation`.
     grid : int
-        Number of nodes theta_j = 2 pi j / grid, of equal prior; a multiple of three.
+        Number of nodes angle_j = 2 pi j / grid, of equal prior; a multiple of three.
 
     Returns
     -------
-    theta : ndarray, shape (grid,)
+    angle : ndarray, shape (grid,)
     problem : Repopulation
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `Repopulation`; or if `grid` is no multiple of three.
 
     Examples
     --------
-    >>> theta, problem = circle([0.0, 1.0, 4.0], [1.0, 0.0, -1.0], l2=0.1, temperature=0.1)
+    >>> angles, y = [0.0, 1.0, 4.0], [1.0, 0.0, -1.0]
+    >>> angle, problem = circle(angles, y, weight_decay=0.1, temperature=0.1)
     >>> population = solve(problem)
-    >>> round(float(theta[population.density.argmax()]), 2)
+    >>> round(float(angle[population.density.argmax()]), 2)
     4.0
     """
     phi = _checks.real_array("phi", phi)
@@ -130,9 +132,10 @@ def circle(phi, y, *, l2, temperature, grid=1440, quadrature=1e-3):
         raise ValueError(f"phi has shape {phi.shape}; it must be (n,)")
     if _checks.positive_int("grid", grid) % 3:
         raise ValueError(f"grid={grid} must be a multiple of three: its thirds are compared")
-    theta = 2 * np.pi * np.arange(grid) / grid
-    features = np.maximum(np.cos(theta - phi[:, None]), 0)
-    return theta, Repopulation(features, np.full(grid, 1 / grid), y, l2, temperature, quadrature)
+    angle = 2 * np.pi * np.arange(grid) / grid
+    features = np.maximum(np.cos(angle - phi[:, None]), 0)
+    prior = np.full(grid, 1 / grid)
+    return angle, Repopulation(features, prior, y, weight_decay, temperature, quadrature)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -147,10 +150,10 @@ class Population:
     outputs : ndarray, shape (n,)
         f on the sample, the integral of u h over the density.
     density : ndarray, shape (g,)
-        Weights of the nodes, of sum one: prior exp(G^2 / (2 l2 temperature)), normalised.
-    head : ndarray, shape (g,)
-        Mean readout of a neuron, u = -G / l2, with G = mean of p h over the samples. Under the
-        noise it is Gaussian with this mean and variance temperature / l2.
+        Weights of the nodes, of sum one: prior exp(G^2 / (2 weight_decay temperature)), normalised.
+    readout : ndarray, shape (g,)
+        Mean readout of a neuron, u = -G / weight_decay, with G = mean of p h over the samples.
+        Under the noise it is Gaussian with this mean and variance temperature / weight_decay.
     value : float
         The objective.
     gap : float
@@ -162,33 +165,34 @@ class Population:
     residual: np.ndarray
     outputs: np.ndarray
     density: np.ndarray
-    head: np.ndarray
+    readout: np.ndarray
     value: float
     gap: float
 
     @property
-    def nu(self):
-        """The signed measure density * head, shape (g,)."""
-        return self.density * self.head
+    def nu(self) -> np.ndarray:
+        """The signed measure density * readout, shape (g,)."""
+        return self.density * self.readout  # eq-rp-limit
 
 
 def _tilt(problem, p):
-    """G / l2, the log of the density, and the log of its normalisation, at the residual p."""
-    pull = p @ problem.features / (problem.n * problem.l2)
+    """Readout, the log of the density, and the log of its normalisation, at the residual p."""
+    pull = p @ problem.features / problem.n
     with np.errstate(divide="ignore"):
-        energy = np.log(problem.prior) + problem.l2 * pull**2 / (2 * problem.temperature)
+        prior = np.log(problem.prior)
+    energy = prior + pull / problem.weight_decay * pull / (2 * problem.temperature)
     mass = logsumexp(energy)
-    return pull, energy - mass, mass
+    return -pull / problem.weight_decay, energy - mass, mass  # eq-rp-solution
 
 
-def dual(problem, p):
+def dual(problem: Repopulation, p: ArrayLike) -> tuple[float, np.ndarray, np.ndarray]:
     """The concave dual over residuals p, with its gradient and Hessian.
 
-    ``-|p|^2 / (2n) - p.y / n - temperature * log sum prior exp(G^2 / (2 l2 temperature))`` with
-    G = p.h / n. The gradient is (f - y - p) / n, with f the outputs of the density and head that p
-    gives; the Hessian is -(I + Sigma / (n temperature)) / n, with Sigma = Cov(u h) over density and
-    noisy readout: what makes the solution stiff makes finite networks fluctuate little, see
-    `fluctuation`.
+    ``-|p|^2 / (2n) - p.y / n - temperature log sum prior exp(G^2 / (2 weight_decay temperature))``
+    with G = p.h / n. The gradient is (f - y - p) / n, with f the outputs of the density and readout
+    that p gives; the Hessian is -(I + Sigma / (n temperature)) / n, with Sigma = Cov(u h) over
+    density and noisy readout: what makes the solution stiff makes finite networks fluctuate little,
+    see `fluctuation`.
 
     Parameters
     ----------
@@ -197,53 +201,51 @@ def dual(problem, p):
 
     Returns
     -------
-    value : float
-    gradient : ndarray, shape (n,)
-    hessian : ndarray, shape (n, n)
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `p` is not n finite numbers.
+    value, gradient, hessian : float, ndarray, shapes (), (n,) and (n, n)
 
     Examples
     --------
-    >>> problem = Repopulation([[1.0]], [1.0], [3.0], l2=1.0, temperature=1.0)
+    >>> problem = Repopulation([[1.0]], [1.0], [3.0], weight_decay=1.0, temperature=1.0)
     >>> [float(part.item()) for part in dual(problem, [-2.0])]
     [2.0, 1.0, -2.0]
     """
     p = _vector("p", p, problem.n)
-    pull, logs, _ = _tilt(problem, p)
+    readout, logs, _ = _tilt(problem, p)
     value, gradient = _dual(problem, p)
-    covariance = _neuron_covariance(problem, np.exp(logs), -pull)
+    covariance = _neuron_covariance(problem, np.exp(logs), readout)
     hessian = np.eye(problem.n) + covariance / (problem.n * problem.temperature)
     return value, gradient, -hessian / problem.n
 
 
 def _dual(problem, p):
     n = problem.n
-    pull, logs, mass = _tilt(problem, p)
-    f = -problem.features @ (np.exp(logs) * pull)
-    value = -(p @ p / 2 + p @ problem.y) / n - problem.temperature * mass
+    readout, logs, mass = _tilt(problem, p)
+    f = problem.features @ (np.exp(logs) * readout)
+    value = -(p @ p / 2 + p @ problem.y) / n - problem.temperature * mass  # eq-rp-dual
     return value, (f - problem.y - p) / n
 
 
-def _neuron_covariance(problem, density, head):
-    """Sigma = Cov(u h) of one neuron: w from the density, u Gaussian with mean head."""
-    second = density * (head**2 + problem.temperature / problem.l2)
-    mean = problem.features @ (density * head)
-    return (problem.features * second) @ problem.features.T - np.outer(mean, mean)
+def _neuron_covariance(problem, density, readout):
+    """Sigma = Cov(u h) of one neuron: w from the density, u Gaussian about the mean readout."""
+    features = problem.features
+    off = features * readout - (features @ (density * readout))[:, None]
+    jitter = problem.temperature / problem.weight_decay * (features * density) @ features.T
+    return jitter + (off * density) @ off.T  # eq-rp-fluctuation
 
 
-def _objective(problem, f, density, head):
+def _objective(problem, f, density, readout):
     seen = density > 0
     kl = density[seen] @ np.log(density[seen] / problem.prior[seen])
     fit = np.mean((f - problem.y) ** 2) / 2
-    return fit + problem.l2 / 2 * (density @ head**2) + problem.temperature * kl
+    ridge = problem.weight_decay / 2 * (density @ readout**2)
+    return fit + ridge + problem.temperature * kl  # eq-rp-objective
 
 
-def solve(problem):
+def solve(problem: Repopulation) -> Population:
     """The solution by its concave dual: L-BFGS, then Newton's method.
+
+    The dual is strongly concave; the step of Newton's method is halved until the gradient falls,
+    so it converges from anywhere. O(n^2 g) a step.
 
     Parameters
     ----------
@@ -254,27 +256,20 @@ def solve(problem):
     Population
         Its `gap` is the objective less the dual, at least zero but for rounding.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `problem` is none, or its nodes are too coarse for the density by its `quadrature`.
-
     Warns
     -----
     ConvergenceWarning
         If the gap exceeds 1e-10 of the objective at f = 0.
 
-    Notes
-    -----
-    The dual is strongly concave; the step of Newton's method is halved until the gradient falls,
-    so it converges from anywhere. O(n^2 g) a step.
-
     Examples
     --------
-    >>> population = solve(Repopulation([[1.0]], [1.0], [3.0], l2=1.0, temperature=1.0))
-    >>> population.head.round(6), population.outputs.round(6)  # ridge regression on one feature
+    >>> problem = Repopulation([[1.0]], [1.0], [3.0], weight_decay=1.0, temperature=1.0)
+    >>> population = solve(problem)
+    >>> population.readout.round(6), population.outputs.round(6)  # ridge regression, one feature
     (array([1.5]), array([1.5]))
     """
+    from scipy.optimize import minimize
+
     _check_problem(problem)
 
     def negative(p):
@@ -291,14 +286,14 @@ def solve(problem):
         if not size:
             break
         p = p + size * step
-    pull, logs, _ = _tilt(problem, p)
-    density, head = np.exp(logs), -pull
-    _check_quadrature(problem, density, head)
-    f = problem.features @ (density * head)
-    value = _objective(problem, f, density, head)
+    readout, logs, _ = _tilt(problem, p)
+    density = np.exp(logs)
+    _check_quadrature(problem, density, readout)
+    f = problem.features @ (density * readout)
+    value = _objective(problem, f, density, readout)
     gap = value - _dual(problem, p)[0]
     _warn_of_gap(problem, gap)
-    return Population(problem, p, f, density, head, float(value), float(gap))
+    return Population(problem, p, f, density, readout, float(value), float(gap))
 
 
 def _check_problem(problem):
@@ -312,10 +307,10 @@ def _slope(problem, p):
 
 def _warn_of_gap(problem, gap):
     if not abs(gap) <= 1e-10 * np.mean(problem.y**2) / 2 + 1e-14 * problem.temperature:
-        warnings.warn(f"the gap of the solution is {gap:.1e}", ConvergenceWarning, stacklevel=3)
+        _checks.warn_convergence(f"the gap of the solution is {gap:.1e}", stacklevel=4)
 
 
-def _check_quadrature(problem, density, head):
+def _check_quadrature(problem, density, readout):
     """Raise if every third node, thrice, each time for the whole, tells of other densities.
 
     Not every second one: a peak narrower than the spacing may sit halfway between two nodes.
@@ -324,7 +319,7 @@ def _check_quadrature(problem, density, head):
         return
     thirds = [slice(i, None, 3) for i in range(3)]
     mass = np.array([density[t].sum() / problem.prior[t].sum() for t in thirds])
-    f = [problem.features[:, t] @ (density * head)[t] / problem.prior[t].sum() for t in thirds]
+    f = [problem.features[:, t] @ (density * readout)[t] / problem.prior[t].sum() for t in thirds]
     scale = max(np.linalg.norm(problem.y), np.finfo(float).tiny)
     error = max(np.ptp(mass), np.linalg.norm(np.ptp(f, axis=0)) / scale)
     if not error <= problem.quadrature:
@@ -334,14 +329,14 @@ def _check_quadrature(problem, density, head):
         )
 
 
-def primal(problem, *, steps=20000, tol=1e-20):
+def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> Population:
     """The solution without the dual: exact ridge regression in nu, mirror descent in the density.
 
     For a fixed density the best nu is kernel ridge regression with K = features density features^T,
-    and what is left, Phi = l2 / 2 * y.(K + n l2)^-1 y, is convex in the density. A mirror step
-    takes the log of the density a share of the way to its goal, that of the prior plus
-    G^2 / (2 l2 temperature).
-    The share is halved where the step would pass the minimum on the line to the new density.
+    and what is left, ``weight_decay / 2 * y.(K + n weight_decay)^-1 y``, is convex in the density.
+    A mirror step takes the log of the density a share of the way to its goal, that of the prior
+    plus G^2 / (2 weight_decay temperature). The share is halved where the step would pass the
+    minimum on the line to the new density.
 
     Parameters
     ----------
@@ -356,19 +351,14 @@ def primal(problem, *, steps=20000, tol=1e-20):
     Population
         Its `gap` is ``temperature * KL(density | goal)``: by convexity no density gains more.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `problem` is none, or `steps` or `tol` is out of range.
-
     Warns
     -----
     ConvergenceWarning
-        If the gap exceeds 1e-10 of the objective at f = 0.
+        As `solve`.
 
     Examples
     --------
-    >>> problem = Repopulation([[1.0, 0.2]], [0.5, 0.5], [3.0], l2=0.1, temperature=0.5)
+    >>> problem = Repopulation([[1.0, 0.2]], [0.5, 0.5], [3.0], weight_decay=0.1, temperature=0.5)
     >>> bool(abs(primal(problem).density - solve(problem).density).max() < 1e-8)
     True
     """
@@ -376,17 +366,18 @@ def primal(problem, *, steps=20000, tol=1e-20):
     steps, tol = _checks.positive_int("steps", steps), _checks.real("tol", tol, minimum=0)
     kept = problem.prior > 0
     features, prior = problem.features[:, kept], np.log(problem.prior[kept])
-    n, l2, temperature = problem.n, problem.l2, problem.temperature
+    n, temperature = problem.n, problem.temperature
+    ridge = n * problem.weight_decay * np.eye(n)
 
-    def ridge(logs):  # the best head for this density, and where the density should go
+    def best(logs):  # the best readout for this density, and where the density should go
         density = np.exp(logs)
         gram = (features * density) @ features.T
-        head = solve_linear(gram + n * l2 * np.eye(n), problem.y, assume_a="pos") @ features
-        goal = prior + l2 * head**2 / (2 * temperature)
-        return density, head, goal - logsumexp(goal)
+        readout = solve_linear(gram + ridge, problem.y, assume_a="pos") @ features
+        goal = prior + problem.weight_decay * readout**2 / (2 * temperature)
+        return density, goal - logsumexp(goal)
 
     logs, share = prior, 0.5
-    density, head, goal = ridge(logs)
+    density, goal = best(logs)
     for _ in range(steps):
         off = logs - goal
         gap = temperature * (density @ (off + np.expm1(np.minimum(-off, 500))))  # each term >= 0
@@ -394,16 +385,23 @@ def primal(problem, *, steps=20000, tol=1e-20):
             break
         new = logs - share * off
         new -= logsumexp(new)
-        there = ridge(new)
-        if (there[0] - density) @ (new - there[2]) > 0:
+        there = best(new)
+        if (there[0] - density) @ (new - there[1]) > 0:
             share /= 2
         else:
-            logs, share, (density, head, goal) = new, min(1.1 * share, 1), there
+            logs, share, (density, goal) = new, min(1.1 * share, 1), there
     _warn_of_gap(problem, gap)
+    return _from_density(problem, kept, density, gap)
+
+
+def _from_density(problem, kept, density, gap):
+    """The population of a density on the nodes that the prior allows, with its best readout."""
     rho = np.zeros(len(kept))
     rho[kept] = density
-    f = features @ (density * head)
-    u = (problem.y - f) @ problem.features / (n * l2)
+    gram = (problem.features * rho) @ problem.features.T
+    ridge = problem.n * problem.weight_decay * np.eye(problem.n)
+    u = solve_linear(gram + ridge, problem.y, assume_a="pos") @ problem.features
+    f = problem.features @ (rho * u)
     value = _objective(problem, f, rho, u)
     return Population(problem, f - problem.y, f, rho, u, float(value), float(gap))
 
@@ -422,33 +420,26 @@ def _vector(name, value, length, minimum=-math.inf):
     return value
 
 
-def variance(features, nu, density):
+def variance(features: ArrayLike, nu: ArrayLike, density: ArrayLike) -> float:
     """The variance V of a neuron drawn from a density, with the readout nu / density.
 
-    A network of m' such neurons has the expected squared error V / m' about the infinite one.
+    ``sum nu^2 |h|^2 / density - |f|^2``, with the mean square over the n samples. A network of m'
+    such neurons has the expected squared error V / m' about the infinite one.
 
     Parameters
     ----------
     features : array_like, shape (n, g)
-    nu : array_like, shape (g,)
-        Signed measure of the readout: f = features nu.
-    density : array_like, shape (g,)
-        Weights of the nodes, >= 0, of sum one.
+    nu, density : array_like, shape (g,)
+        Signed measure, f = features nu; weights of the nodes, >= 0, of sum one.
 
     Returns
     -------
     float
-        ``sum nu^2 |h|^2 / density - |f|^2``, with the mean square over the n samples; infinite
-        where the density misses a feature that nu uses.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, an entry is not finite, or the density is none.
+        Infinite where the density misses a feature that nu uses.
 
     Examples
     --------
-    >>> variance([[1.0, 1.0]], [0.5, 0.5], [0.2, 0.8])
+    >>> round(variance([[1.0, 1.0]], [0.5, 0.5], [0.2, 0.8]), 12)
     0.5625
     """
     features = _features(features)
@@ -456,30 +447,26 @@ def variance(features, nu, density):
     density = _vector("density", density, features.shape[1])
     if (density < 0).any() or abs(density.sum() - 1) > 1e-9:
         raise ValueError(f"density sums to {density.sum():g}; it must be >= 0 and of sum one")
-    weight = nu**2 * np.mean(features**2, axis=0)
-    if (weight[density == 0] > 0).any():
-        return math.inf
     seen = density > 0
-    return float((weight[seen] / density[seen]).sum() - np.mean((features @ nu) ** 2))
+    if (nu * features.any(axis=0))[~seen].any():
+        return math.inf
+    root = np.sqrt(density[seen])
+    off = features[:, seen] * (nu[seen] / root) - np.multiply.outer(features @ nu, root)
+    return float(np.square(off).sum() / len(features))  # eq-rp-variance
 
 
-def optimal_density(features, nu):
+def optimal_density(features: ArrayLike, nu: ArrayLike) -> np.ndarray:
     """The density of least `variance`: proportional to abs(nu) times the norm of the feature.
+
+    By Cauchy and Schwarz its variance is ``(sum |nu| |h|)^2 - |f|^2``.
 
     Parameters
     ----------
-    features : array_like, shape (n, g)
-    nu : array_like, shape (g,)
+    features, nu : array_like, shapes (n, g) and (g,)
 
     Returns
     -------
     ndarray, shape (g,)
-        By Cauchy and Schwarz its variance is ``(sum |nu| |h|)^2 - |f|^2``.
-
-    Raises
-    ------
-    ValueError
-        If shapes do not fit, an entry is not finite, or nu vanishes wherever a feature does not.
 
     Examples
     --------
@@ -493,7 +480,7 @@ def optimal_density(features, nu):
     return weight / weight.sum()
 
 
-def fluctuation(population, m):
+def fluctuation(population: Population, m: int) -> np.ndarray:
     """Covariance of the outputs of m neurons at stationarity, to leading order in 1/m.
 
     The law of m neurons under noise is exp(-m J(f) / temperature) times that of independent ones,
@@ -511,32 +498,33 @@ def fluctuation(population, m):
     ndarray, shape (n, n)
         Over the samples. Its mean diagonal is the expected mean square of f - f_inf over samples.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If `m` is no positive integer.
-
     Examples
     --------
-    >>> one = solve(Repopulation([[1.0]], [1.0], [0.0], l2=1.0, temperature=1.0))
-    >>> fluctuation(one, 10)  # (1 / Sigma + 1)^-1 / m with Sigma = temperature / l2
+    >>> one = solve(Repopulation([[1.0]], [1.0], [0.0], weight_decay=1.0, temperature=1.0))
+    >>> fluctuation(one, 10)  # (1 / Sigma + 1)^-1 / m with Sigma = temperature / weight_decay
     array([[0.05]])
     """
     m, problem = _checks.positive_int("m", m), population.problem
     covariance, screened = _covariances(population)
-    out = problem.n * problem.temperature * solve_linear(screened, covariance, assume_a="pos") / m
+    inverse = solve_linear(screened, covariance, assume_a="pos")
+    out = problem.n * problem.temperature * inverse / m  # eq-rp-fluctuation
     return (out + out.T) / 2
 
 
 def _covariances(population):
     """Sigma and Sigma + n temperature: without and with what neurons feel of one another."""
     problem = population.problem
-    covariance = _neuron_covariance(problem, population.density, population.head)
+    covariance = _neuron_covariance(problem, population.density, population.readout)
     return covariance, covariance + problem.n * problem.temperature * np.eye(problem.n)
 
 
-def histogram(population, m, bins, *, interacting=True):
+def histogram(
+    population: Population, m: int, bins: ArrayLike, *, interacting: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the share of m neurons in each bin, at stationarity.
+
+    Where counts are large enough to be Gaussian, the expected total variation between histogram
+    and density is the sum of deviation / sqrt(2 pi).
 
     Parameters
     ----------
@@ -551,20 +539,13 @@ def histogram(population, m, bins, *, interacting=True):
 
     Returns
     -------
-    share : ndarray, shape (B,)
-    deviation : ndarray, shape (B,)
-        To leading order in 1/m. The expected total variation between the histogram and the density
-        is, where counts are large enough to be Gaussian, the sum of deviation / sqrt(2 pi).
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `m` is no positive integer, or the bins are not numbers from 0 for each node.
+    share, deviation : ndarray, shape (B,)
+        To leading order in 1/m.
 
     Examples
     --------
-    >>> one = solve(Repopulation([[1.0, 1.0]], [0.5, 0.5], [0.0], l2=1.0, temperature=1.0))
-    >>> histogram(one, 100, [0, 1])
+    >>> two = Repopulation([[1.0, 1.0]], [0.5, 0.5], [0.0], weight_decay=1.0, temperature=1.0)
+    >>> histogram(solve(two), 100, [0, 1])
     (array([0.5, 0.5]), array([0.05, 0.05]))
     """
     m, problem, bins = _checks.positive_int("m", m), population.problem, np.asarray(bins)
@@ -579,5 +560,6 @@ def histogram(population, m, bins, *, interacting=True):
         shared = (member * population.nu) @ problem.features.T
         shared -= np.outer(share, problem.features @ population.nu)
         _, screened = _covariances(population)
-        spread -= (shared * solve_linear(screened, shared.T, assume_a="pos").T).sum(1)
+        screen = solve_linear(screened, shared.T, assume_a="pos")
+        spread -= (shared * screen.T).sum(1)  # eq-rp-bins
     return share, np.sqrt(np.maximum(spread, 0) / m)

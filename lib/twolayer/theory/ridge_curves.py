@@ -1,11 +1,23 @@
-"""Learning curves of ridge regression on features of a known spectrum."""
+"""Learning curves of ridge regression on features of a known spectrum.
+
+Deterministic equivalents: exact in the limit for features that act as Gaussian ones. All
+differences are written as sums of positive terms, so that no digits are lost at an interpolation
+peak, however small the ridge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from twolayer import _checks
+from twolayer.theory.spectra import Spectrum
 
 __all__ = [
+    "effective_ridge",
     "learning_curve",
     "optimal_curve",
     "optimal_ridge",
@@ -13,39 +25,116 @@ __all__ = [
     "sign_accuracy",
 ]
 
+_LEAST = 1e-12  # the smallest ridge of a search, in units of the largest eigenvalue
+_TINY = 1e-290
+
+
+def effective_ridge(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.ndarray:
+    """The effective ridge kappa: n = sum_k N_k l_k / (l_k + kappa) + ridge / kappa.
+
+    Parameters
+    ----------
+    spectrum : Spectrum
+        Eigenvalues l_k of multiplicity N_k; its tail is added to the ridge.
+    n, ridge : array_like
+        Samples > 0, and what is added to the sum of squares, >= 0; they broadcast.
+
+    Returns
+    -------
+    ndarray or float
+        0 where there is no ridge and no tail, and not more features than samples.
+
+    Examples
+    --------
+    >>> isotropic = Spectrum([1.0], [50], [1.0])  # N = 50, so kappa = 50/n - 1
+    >>> effective_ridge(isotropic, [10, 25, 50], 0.0).round(9)
+    array([4., 1., 0.])
+    """
+    n, ridge = np.broadcast_arrays(_samples(n), _checks.real_array("ridge", ridge, minimum=0))
+    ridge = ridge + spectrum.tail
+    lam, count = spectrum.eigenvalues, spectrum.multiplicity
+
+    def rest(kappa):
+        return _remaining(spectrum, n, kappa) - ridge / kappa
+
+    spare = np.maximum(count.sum() - n, 0)  # features without a sample
+    low = np.maximum(ridge, lam.min() * spare) / n
+    kappa = _root(rest, np.maximum(low, _TINY), (ridge + lam @ count) / n)  # eq-wk-kappa
+    return np.where(low > 0, kappa, 0.0)[()]
+
 
 def _samples(n):
     return _checks.real_array("n", n, minimum=0, strict=True)
 
 
-def learning_curve(spectrum, n, ridge):
+def _positive(ridge):
+    return _checks.real_array("ridge", ridge, minimum=0, strict=True)
+
+
+def _shares(spectrum, kappa):
+    """l / (l + kappa) and kappa / (l + kappa), each to full precision: shapes (..., k)."""
+    kappa = np.asarray(kappa)[..., None]
+    total = spectrum.eigenvalues + kappa
+    return spectrum.eigenvalues / total, kappa / total
+
+
+def _remaining(spectrum, n, kappa):
+    """n - sum N l / (l + kappa): where an eigenspace is learnt, what is missing is counted."""
+    lam, count = spectrum.eigenvalues, spectrum.multiplicity
+    kappa = np.asarray(kappa)[..., None]
+    learnt = lam > kappa
+    part = np.where(learnt, kappa, -lam) / (lam + kappa)
+    return (n - np.where(learnt, count, 0.0).sum(-1)) + part @ count
+
+
+def _root(rising: Callable, least: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Where a rising function of a positive number changes its sign, to 14 digits.
+
+    In the logarithm: bisection until the function is nearly straight, then Illinois' secants.
+    """
+
+    def at(log):
+        return rising(np.exp(log))
+
+    low, high = np.log(least), np.log(most)
+    while np.any(high - low > 0.02):
+        middle = (low + high) / 2
+        above = at(middle) > 0
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    at_low, at_high = at(low), at(high)
+    last, side = high, np.nan
+    for _ in range(40):
+        rise = at_high - at_low
+        found = np.clip(low - at_low * (high - low) / (rise + (rise == 0)), low, high)
+        if np.all(abs(found - last) <= 1e-14 * np.maximum(8, abs(found))):
+            break
+        value = at(found)
+        above = value > 0
+        stays = np.where(above == side, 0.5, 1.0)  # an end that stays twice counts half
+        at_low = np.where(above, stays * at_low, value)
+        at_high = np.where(above, value, stays * at_high)
+        low, high = np.where(above, low, found), np.where(above, found, high)
+        last, side = found, above
+    return np.exp(found)
+
+
+def learning_curve(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.ndarray:
     """Test error of ridge regression, without the label noise of the test sample.
+
+    [sum P_k (1 - s_k)^2 + noise] / [1 - sum N_k s_k^2 / n] - noise, with s_k = l_k / (l_k + kappa)
+    at the effective ridge kappa, for eigenvalues l_k of multiplicity N_k and second moments P_k of
+    the target (Bordelon, Canatar & Pehlevan 2020; Misiakiewicz & Montanari's lectures, section 2).
 
     Parameters
     ----------
     spectrum : Spectrum
-    n : array_like
-        Samples, > 0.
-    ridge : array_like
-        > 0, added to the sum of squares, as in scikit-learn's `KernelRidge`; broadcasts with `n`.
+    n, ridge : array_like
+        Samples > 0, and what is added to the sum of squares (as in `KernelRidge`), > 0.
 
     Returns
     -------
     ndarray or float
         E (f - f*)^2, in the units of y^2.
-
-    Raises
-    ------
-    ValueError
-        If an entry is not finite or not positive.
-
-    Notes
-    -----
-    The deterministic equivalent, with eigenvalues l_k of multiplicity N_k and target power P_k:
-    n = sum N_k l_k / (l_k + kappa) + ridge / kappa fixes the effective ridge kappa; the error is
-    [sum P_k (kappa / (l_k + kappa))^2 + noise] / [1 - sum N_k (l_k / (l_k + kappa))^2 / n] - noise.
-    It is exact in the limit for features that act as Gaussian ones. Bordelon, Canatar & Pehlevan
-    2020; Misiakiewicz & Montanari's lectures, section 2.
 
     Examples
     --------
@@ -53,43 +142,38 @@ def learning_curve(spectrum, n, ridge):
     >>> round(float(learning_curve(isotropic, 25, 1e-12)), 6)  # 1 - n/d
     0.5
     """
-    n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
-    return spectrum._error(n, spectrum._kappa(n, ridge))[()]
+    n, ridge = np.broadcast_arrays(_samples(n), _positive(ridge))
+    return _error(spectrum, n, effective_ridge(spectrum, n, ridge))[()]
 
 
-def random_feature_curve(spectrum, n, m, ridge):
-    """Test error of ridge regression on m random features, without the test sample's label noise.
+def _error(spectrum, n, kappa):
+    """The error of `learning_curve` at an effective ridge; inf where it belongs to no ridge."""
+    share, miss = _shares(spectrum, kappa)
+    bias = miss**2 @ spectrum.second_moment + spectrum.outside
+    variance = spectrum.noise * (share**2 @ spectrum.multiplicity)
+    left = _remaining(spectrum, n, kappa) + (share * miss) @ spectrum.multiplicity
+    with np.errstate(divide="ignore", invalid="ignore"):
+        error = (n * bias + variance) / left  # eq-wk-error, eq-ld-error
+    return np.where(left > 0, error, np.inf)
+
+
+def random_feature_curve(
+    spectrum: Spectrum, n: ArrayLike, m: ArrayLike, ridge: ArrayLike
+) -> np.ndarray:
+    """Test error of ridge regression on m random features, as `learning_curve`.
+
+    With s_k = l_k / (l_k + gamma), z = sum N_k s_k and q = sum N_k s_k^2, two equations fix gamma
+    and kappa: n = z + ridge / kappa and m = z + m kappa / gamma. The error with noise is
+    [sum P_k (1 - s_k - s_k kappa / (l_k + gamma) m / (m - q)) + noise] over
+    [1 - (q (m - 2 z) + z^2) / (n (m - q))] (Simon, Karkada, Ghosh & Belkin 2024, "More is better";
+    a theorem of Defilippis, Loureiro & Misiakiewicz 2024).
 
     Parameters
     ----------
     spectrum : Spectrum
         Of the kernel that infinitely many features have, E[phi(x) phi(z)].
-    n : array_like
-        Samples, > 0.
-    m : array_like
-        Features phi / sqrt(m), > 0; broadcasts with `n`.
-    ridge : array_like
-        > 0, added to the sum of squares; broadcasts with `n` and `m`.
-
-    Returns
-    -------
-    ndarray or float
-        E (f - f*)^2, in the units of y^2.
-
-    Raises
-    ------
-    ValueError
-        If an entry is not finite or not positive.
-
-    Notes
-    -----
-    With z = sum N_k l_k / (l_k + gamma) and q = sum N_k (l_k / (l_k + gamma))^2, two equations fix
-    gamma and kappa: n = z + ridge / kappa and m = z + m kappa / gamma. The error with noise is
-    [sum P_k (gamma / (l_k + gamma) - kappa l_k / (l_k + gamma)^2 m / (m - q)) + noise] over
-    [1 - (q (m - 2 z) + z^2) / (n (m - q))]. Simon, Karkada, Ghosh & Belkin 2024, "More is better";
-    a theorem of Defilippis, Loureiro & Misiakiewicz 2024. As code, all differences are written as
-    sums of positive terms, with (n - z)(m - z) = m ridge / gamma: nothing is lost at the peak
-    n = m, however small the ridge.
+    n, m, ridge : array_like
+        Samples, features phi / sqrt(m), what is added to the sum of squares: > 0; they broadcast.
 
     Examples
     --------
@@ -100,66 +184,87 @@ def random_feature_curve(spectrum, n, m, ridge):
     >>> float(random_feature_curve(flat, 25, 25, 1e-9)) > 100  # as many features as samples
     True
     """
-    n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
     m = _checks.real_array("m", m, minimum=0, strict=True)
-    n, m, ridge = np.broadcast_arrays(n, m, ridge)
-    trace = spectrum.eigenvalues @ spectrum.multiplicity + spectrum.tail
+    n, m, ridge = np.broadcast_arrays(_samples(n), m, _positive(ridge))
 
-    def fitted(gamma):
-        return spectrum._sums(gamma)[0] + spectrum.tail / gamma
+    gamma, fewer_left = _feature_ridge(spectrum, n, m, ridge)
+    more_left = abs(n - m) + fewer_left
+    n_left = np.where(m < n, more_left, fewer_left)  # n - z
+    m_left = np.where(m < n, fewer_left, more_left)  # m - z
+    share, miss = _shares(spectrum, gamma)
+    second = share**2 @ spectrum.multiplicity  # q
+    between = (share * miss) @ spectrum.multiplicity + spectrum.tail / gamma  # z - q
+    squared = miss**2 @ spectrum.second_moment + spectrum.outside
+    linear = miss @ spectrum.second_moment + spectrum.outside
 
-    least = np.minimum(n, m)
-    low, high = np.log(ridge / n), np.log(2 * trace / least + 4 * ridge / n)
-    for _ in range(100):
-        gamma = np.exp((low + high) / 2)
-        z = fitted(gamma)
-        small = (z >= least) | ((n - z) * (m - z) * gamma < m * ridge)
-        low, high = np.where(small, np.log(gamma), low), np.where(small, high, np.log(gamma))
-        if np.all(high - low < 1e-14 * np.maximum(1, abs(high))):
-            break
-    gamma = np.exp((low + high) / 2)
-    product, wide = m * ridge / gamma, np.maximum(n, m) - fitted(gamma)  # (n - z)(m - z)
-    thin = product / wide
-    n_left, m_left = np.where(m < n, wide, thin), np.where(m < n, thin, wide)
-    miss = gamma[..., None] / (spectrum.eigenvalues + gamma[..., None])
-    between = (miss * (1 - miss)) @ spectrum.multiplicity + spectrum.tail / gamma  # z - q
-    rest = m_left + between  # m - q
-    bias = (miss**2 @ spectrum.second_moment + spectrum.outside) * m_left
-    bias += (miss @ spectrum.second_moment + spectrum.outside) * between
-    total = (bias / rest + spectrum.noise) * n * rest / (product + between * (n_left + m_left))
-    return (total - spectrum.noise)[()]
+    # numerator and denominator, both times n (m - q)
+    bias = n * (squared * m_left + linear * between)
+    variance = spectrum.noise * (second * m_left + between * (second + between))
+    left = n_left * m_left + between * (n_left + m_left)
+    return ((bias + variance) / left)[()]  # eq-wk-feature-error
+
+
+def _feature_ridge(spectrum, n, m, ridge):
+    """gamma, which solves (n - z)(m - z) gamma = m ridge, and min(n, m) - z, z = z(gamma).
+
+    Without a ridge z is min(n, m) at some gamma, the start (zero if there are not so many
+    eigenvalues). From there the difference grows by sums of positive terms.
+    """
+    lam, count, tail = spectrum.eigenvalues, spectrum.multiplicity, spectrum.tail
+    fewer, apart = np.minimum(n, m), abs(n - m)
+    start = np.maximum(effective_ridge(spectrum, fewer, 0.0), _TINY)
+    spare = 0.0 if tail else np.maximum(fewer - count.sum(), 0)
+
+    total, many = lam + start[..., None], lam * count
+
+    def left(step):
+        slope = (many / total / (total + step[..., None])).sum(-1) + tail / start / (start + step)
+        return spare + step * slope
+
+    def excess(step):
+        thin = left(step)
+        return thin * (thin + apart) * (start + step) - m * ridge  # eq-wk-features
+
+    alone = ridge / n  # the step if no eigenvalue were there, and gamma's least value
+    low = alone * np.sqrt(start) / (np.sqrt(start) + np.sqrt(alone)) / 2
+    low = np.maximum(low, _TINY)
+    step = _root(excess, low, 2 * spectrum.trace / fewer + 4 * alone)
+    return start + step, left(step)
 
 
 def _best(spectrum, n):
     """The best effective ridge for each n: a grid, four times refined."""
     n = np.atleast_1d(n).astype(float)
-    least = spectrum._kappa(n, 1e-12 * spectrum.eigenvalues.max())
+    largest = spectrum.eigenvalues.max()
+    least = effective_ridge(spectrum, n, _LEAST * largest)
     noisy = 1 + spectrum.noise / max(spectrum.second_moment.sum(), 1e-300)
-    most = 1e4 * (spectrum.eigenvalues.max() + least) * noisy
-    low, high = np.log(least), np.log(most)
+    low, high = np.log(least), np.log(1e4 * (largest + least) * noisy)
+    rows = np.arange(len(n))
+
+    def search(kappa):  # as `_error`, but fast: only where it is least is wanted
+        inverse = 1 / (spectrum.eigenvalues + kappa[..., None])
+        bias = (kappa[..., None] * inverse) ** 2 @ spectrum.second_moment + spectrum.outside
+        second = (spectrum.eigenvalues * inverse) ** 2 @ spectrum.multiplicity
+        left = 1 - second / n[:, None]
+        return np.where(left > 0, (bias + spectrum.noise) / np.maximum(left, _TINY), np.inf)
+
     for _ in range(5):
         grid = low[:, None] + (high - low)[:, None] * np.linspace(0, 1, 60)
-        best = np.argmin(spectrum._error(n[:, None], np.exp(grid)), axis=1)
-        rows = np.arange(len(n))
+        best = np.argmin(search(np.exp(grid)), axis=1)
         low, high = grid[rows, np.maximum(best - 1, 0)], grid[rows, np.minimum(best + 1, 59)]
     return np.exp((low + high) / 2)
 
 
-def optimal_curve(spectrum, n):
-    """Test error at the best ridge for each number of samples.
+def optimal_curve(spectrum: Spectrum, n: ArrayLike) -> np.ndarray:
+    """Test error at the best ridge for each number of samples, as `learning_curve`.
 
-    The ridge acts only through the effective one, kappa, so that tuning it is a search over kappa
-    and no equation is solved.
+    The ridge acts only through the effective one, so that tuning it is a search over that.
 
     Parameters
     ----------
     spectrum : Spectrum
     n : array_like
         Samples, > 0.
-
-    Returns
-    -------
-    ndarray or float
 
     Examples
     --------
@@ -168,11 +273,13 @@ def optimal_curve(spectrum, n):
     True
     """
     n = _samples(n)
-    return spectrum._error(n.ravel(), _best(spectrum, n.ravel())).reshape(n.shape)[()]
+    return _error(spectrum, n.ravel(), _best(spectrum, n.ravel())).reshape(n.shape)[()]
 
 
-def optimal_ridge(spectrum, n):
+def optimal_ridge(spectrum: Spectrum, n: ArrayLike) -> np.ndarray:
     """The ridge that is best according to `learning_curve`, for each number of samples.
+
+    It is at least 1e-12 of the largest eigenvalue.
 
     Parameters
     ----------
@@ -180,19 +287,24 @@ def optimal_ridge(spectrum, n):
     n : array_like
         Samples, > 0.
 
-    Returns
-    -------
-    ndarray or float
-        Added to the sum of squares; at least 1e-12 of the largest eigenvalue.
+    Examples
+    --------
+    >>> loud = Spectrum([1.0], [50], [1.0], noise=0.5)  # noise over the coefficients' variance
+    >>> round(float(optimal_ridge(loud, 100)), 2)
+    25.0
     """
     n = _samples(n)
     kappa = _best(spectrum, n.ravel())
-    ridge = kappa * (n.ravel() - spectrum._sums(kappa)[0]) - spectrum.tail
-    return ridge.clip(min=1e-12 * spectrum.eigenvalues.max()).reshape(n.shape)[()]
+    total = kappa * _remaining(spectrum, n.ravel(), kappa)
+    least = _LEAST * spectrum.eigenvalues.max()
+    return (total - spectrum.tail).clip(min=least).reshape(n.shape)[()]
 
 
-def sign_accuracy(spectrum, n):
+def sign_accuracy(spectrum: Spectrum, n: ArrayLike) -> np.ndarray:
     """Accuracy of the sign of kernel ridge regression on labels -1 and 1, at the best ridge.
+
+    The largest Phi(share / deviation) over effective ridges kappa: share = l / (l + kappa) of the
+    label is fitted, and the rest of the test error is a Gaussian deviation around it.
 
     Parameters
     ----------
@@ -201,32 +313,24 @@ def sign_accuracy(spectrum, n):
     n : array_like
         Samples, > 0.
 
-    Returns
-    -------
-    ndarray or float
-        Largest Phi(share / deviation) over effective ridges kappa, where share = l / (l + kappa) of
-        the label is fitted, and the rest of the test error is a Gaussian deviation around it.
-
-    Raises
-    ------
-    ValueError
-        If the target is spread over eigenspaces, or `n` is not positive.
-
     Examples
     --------
-    >>> from twolayer.kernels import polynomial
-    >>> exact = parity_spectrum(polynomial(2), Parity(d=20, degree=2))
-    >>> bool(0.5 < sign_accuracy(exact, 50) < sign_accuracy(exact, 200) < 1)
+    >>> pairs = Spectrum([0.05, 0.005], [20, 190], [0.0, 1.0])
+    >>> bool(0.5 < sign_accuracy(pairs, 50) < sign_accuracy(pairs, 150) < 1)
     True
     """
     if np.count_nonzero(spectrum.second_moment) + (spectrum.outside > 0) > 1 or spectrum.noise:
         raise ValueError("spectrum must have the target in one eigenspace and no noise")
     n = _samples(n)
-    own = float(spectrum.eigenvalues[spectrum.second_moment > 0].sum())
-    least = spectrum._kappa(n.ravel(), 1e-12 * spectrum.eigenvalues.max())
-    most = 1e3 * (spectrum.eigenvalues.max() + least)
+
+    largest = spectrum.eigenvalues.max()
+    least = effective_ridge(spectrum, n.ravel(), _LEAST * largest)
+    most = 1e3 * (largest + least)
     kappa = np.exp(np.linspace(np.log(least), np.log(most), 400, axis=-1))
-    share = own / (own + kappa)
-    error = spectrum._error(n.ravel()[:, None], kappa)
-    spread = np.sqrt(np.maximum(error - (1 - share) ** 2, 1e-300))
-    return ndtr((share / spread).max(1)).reshape(n.shape)[()]
+    own = float(spectrum.eigenvalues[spectrum.second_moment > 0].sum())
+    samples = n.ravel()[:, None]
+    share, _ = _shares(spectrum, kappa)
+    second = share**2 @ spectrum.multiplicity
+    variance = _error(spectrum, samples, kappa) * second / samples  # error less (1 - share)^2
+    deviation = np.sqrt(np.maximum(variance, 1e-300))
+    return ndtr((own / (own + kappa) / deviation).max(1)).reshape(n.shape)[()]

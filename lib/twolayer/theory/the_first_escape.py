@@ -1,21 +1,15 @@
-"""Online gradient descent of one neuron on the sphere: the overlap with the target, exactly.
+"""Online gradient descent of one neuron on the sphere: how its cosine with the target grows.
 
-Inputs x ~ N(0, I_d), labels y = link(v) + noise with v = x_1, a neuron z = w.x with w on the unit
-sphere. Each step takes a fresh sample, along the sphere:
+Inputs x ~ N(0, I_d), labels y = link(v) + noise with v = x_1, a neuron sigma(z), z = w.x, with w on
+the unit sphere. Each step takes a fresh sample, along the sphere:
 
     w <- (w + eta G (x - z w)) / norm,
 
 G = y sigma'(z) for the correlation loss -y sigma(z), and G = (y - sigma(z)) sigma'(z) for the
-squared loss (y - sigma(z))^2 / 2. The overlap m = w_1 is a Markov chain of its own, in law, in any
-dimension: a step depends on w only through m, v, z and s = x.x. The tangent x - z w has squared
-length q = s - z^2, first entry v - m z and inner product q with x, so that
+squared loss (y - sigma(z))^2 / 2. What is watched is the cosine of w and the target, w_1.
 
-    N = sqrt(1 + eta^2 G^2 q),   m <- (m + eta G (v - m z)) / N,   z <- (z + eta G q) / N,
-
-where (v, z) are standard Gaussians of correlation m, and s is their part of the plane of w and e_1,
-v^2 + (z - m v)^2 / (1 - m^2), plus an independent chi-squared with d - 2 degrees of freedom. Batch
-reuse repeats the line with the same v, s and noise (Arnaboldi et al. 2024; Dandi et al. 2024).
-Rates of the online case: Ben Arous, Gheissari & Jagannath 2021.
+Sources: Ben Arous, Gheissari & Jagannath 2021 for the rates; Arnaboldi et al. 2024 and Dandi et al.
+2024 for samples that are used more than once.
 """
 
 import dataclasses
@@ -23,13 +17,15 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.integrate import quad, solve_ivp
+from numpy.typing import ArrayLike
 
 from twolayer import _checks, activations
 from twolayer.data import as_link
-from twolayer.hermite import coefficients, nodes
+from twolayer.hermite import between, coefficients, expectation, nodes
 
 __all__ = ["OnlineSGD", "drift", "information_exponent", "ode", "ode_time"]
+
+_PANELS = tuple(np.arange(-11.0, 12.0))  # cuts for a function of which nothing is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,27 +37,22 @@ class OnlineSGD:
     d : int
         Input dimension, at least 2.
     link : str, callable or sequence of float
-        See `twolayer.data.as_link`.
+        The target's function, see `twolayer.data.as_link`.
     eta : float
         Step size, > 0.
     activation : str, Activation or sequence of float, optional
-        The neuron's, with Hermite coefficients as in `as_link`. The link without it.
+        The neuron's, with Hermite coefficients as in `as_link`; the link without it. It must have
+        a slope somewhere: a sign would never move.
     loss : {"correlation", "squared"}
     reuse : int
         Consecutive steps on each sample, >= 1.
     noise : float
         Standard deviation of Gaussian label noise, in the units of y.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of range, a name is unknown, or the activation is a plain function:
-        its derivative is needed.
-
     Examples
     --------
     >>> config = OnlineSGD(d=100, link="he3", eta=1e-4)
-    >>> float(drift(config, 0.2).round(9))  # about 3 eta m^2 (1 - m^2)
+    >>> float(drift(config, 0.2).round(9))  # about 3 eta cosine^2 (1 - cosine^2)
     1.1067e-05
     """
 
@@ -77,15 +68,29 @@ class OnlineSGD:
         _checks.integer("d", self.d, 2)
         as_link(self.link)
         _checks.real("eta", self.eta, minimum=0, strict=True)
-        _student(self)
         _checks.one_of("loss", self.loss, ("correlation", "squared"))
         _checks.positive_int("reuse", self.reuse)
         _checks.real("noise", self.noise, minimum=0)
+        _, slope, kinks = _neuron(self)
+        if not np.any(slope(nodes(kinks)[0])):
+            raise ValueError(f"activation={_given(self)!r} has no slope: the neuron never moves")
+
+    @property
+    def factor(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+        """G(y, z), what a step takes of x: minus the derivative of the loss by z."""
+        value, slope, _ = _neuron(self)
+        if self.loss == "correlation":
+            return lambda y, z: y * slope(z)
+        return lambda y, z: (y - value(z)) * slope(z)
 
 
-def _student(config):
+def _given(config):
+    return config.link if config.activation is None else config.activation
+
+
+def _neuron(config):
     """The neuron's function, its derivative and its kinks."""
-    given = config.link if config.activation is None else config.activation
+    given = _given(config)
     if isinstance(given, str | activations.Activation):
         found = activations.get(given)
         return found, found.derivative_at, found.kinks
@@ -98,41 +103,57 @@ def _student(config):
     return as_link(c), as_link(slope if slope.size else [0.0]), ()
 
 
-def _factor(config):
-    """G as a function of y and z."""
-    value, slope, _ = _student(config)
-    if config.loss == "correlation":
-        return lambda y, z: y * slope(z)
-    return lambda y, z: (y - value(z)) * slope(z)
+def _cosines(name, value):
+    c = _checks.real_array(name, value)
+    if (abs(c) > 1).any():
+        raise ValueError(f"{name} must lie between -1 and 1, got {c[abs(c) > 1].flat[0]}")
+    return c
 
 
-def _overlaps(name, value):
-    m = _checks.real_array(name, value)
-    if (abs(m) > 1).any():
-        raise ValueError(f"{name} must lie between -1 and 1, got {m[abs(m) > 1].flat[0]}")
-    return m
+# --- quadrature: where a function jumps
 
 
-def information_exponent(link, *, degree=12, tolerance=1e-6):
+def _rule(link):
+    """Kinks and number of nodes of a rule for functions of the target's coordinate."""
+    if hasattr(link, "kinks") or not callable(link):
+        return tuple(getattr(as_link(link), "kinks", ())), 80
+    return _PANELS, 20
+
+
+def _settled(name, given, f, rule, degree=3, tolerance=1e-6):
+    """Hermite coefficients of f over its root mean square; raise where a finer rule disagrees."""
+    kinks, n_nodes = rule
+    rms = math.sqrt(expectation(lambda z: f(z) ** 2, kinks, n_nodes)) or 1.0
+    found = coefficients(f, degree, kinks, n_nodes) / rms
+    finer = coefficients(f, degree, sorted({*kinks, *_PANELS}), 27) / rms
+    if not (abs(found - finer) <= tolerance).all():
+        raise ValueError(
+            f"{name}={given!r}: quadrature does not converge; where the function jumps or bends, "
+            "give it as an Activation with its kinks"
+        )
+    return found
+
+
+def information_exponent(
+    link: str | Callable | Sequence[float], *, degree: int = 12, tolerance: float = 1e-6
+) -> int:
     """The first degree k >= 1 at which a link has a Hermite coefficient.
 
     Parameters
     ----------
     link : str, callable or sequence of float
-        See `twolayer.data.as_link`.
+        See `twolayer.data.as_link`. A callable may jump or bend at integers; elsewhere it must be
+        an Activation with its kinks.
     degree : int
         Highest degree that is looked at, >= 1.
     tolerance : float
-        Smallest coefficient of He_k / sqrt(k!) that counts, relative to the root mean square.
-
-    Returns
-    -------
-    int
+        Smallest coefficient of He_k / sqrt(k!) that counts, relative to the root mean square, > 0.
 
     Raises
     ------
     ValueError
-        If there is none: the link is constant, or begins above `degree`.
+        If there is none (the link is constant, or begins above `degree`), or if quadrature does
+        not find the coefficients to within the tolerance.
 
     Examples
     --------
@@ -140,92 +161,121 @@ def information_exponent(link, *, degree=12, tolerance=1e-6):
     (3, 4)
     """
     degree = _checks.positive_int("degree", degree)
-    f = as_link(link)
-    z, w = nodes(tuple(getattr(f, "kinks", ())))
-    size = math.sqrt(w @ np.broadcast_to(f(z), z.shape) ** 2)
-    found = np.flatnonzero(abs(coefficients(f, degree)[1:]) > tolerance * size)
+    tolerance = _checks.real("tolerance", tolerance, minimum=0, strict=True)
+    c = _settled("link", link, as_link(link), _rule(link), degree, tolerance)
+    found = np.flatnonzero(abs(c[1:]) > tolerance)
     if not found.size:
         raise ValueError(f"link={link!r} has no Hermite coefficient of degree 1 to {degree}")
     return int(found[0]) + 1
 
 
-def _moments(config, m):
-    """E[G (v - m z)] and E[G^2] at one overlap, G summed over the passes."""
-    f, g, kinks = as_link(config.link), _factor(config), _student(config)[2]
-    across = max(math.sqrt(max(1 - m * m, 0.0)), 1e-12)
-    v, wv = nodes(tuple(getattr(f, "kinks", ())))
-    v = v[:, None]
-    if kinks:  # the plane's other axis, cut where z = m v + across t crosses a kink
-        cuts = np.clip((np.sort(kinks) - m * v) / across, -12.0, 12.0)
-        cuts = np.pad(cuts, ((0, 0), (1, 1)), constant_values=((0, 0), (-12.0, 12.0)))
-        x, wx = np.polynomial.legendre.leggauss(40)
-        half = np.diff(cuts)[:, :, None] / 2
-        t = (cuts[:, :-1, None] + half * (x + 1)).reshape(len(v), -1)
-        wt = (half * wx).reshape(len(v), -1) * np.exp(-t * t / 2) / math.sqrt(2 * math.pi)
+# --- the drift
+
+
+def _check_quadrature(config):
+    """Raise where link or activation jump or bend at places that they do not declare."""
+    value, slope, kinks = _neuron(config)
+    _settled("link", config.link, as_link(config.link), _rule(config.link))
+    for f in (slope, value) if config.loss == "squared" else (slope,):
+        _settled("activation", _given(config), f, (kinks, 80))
+
+
+def _plane(config, cosine):
+    """Nodes v (n, 1) and z (n, k) of two Gaussians of this correlation, weights (n, k).
+
+    z = cosine v + sine t, cut where it crosses a kink of the activation. There what is left of v
+    bends within sine / cosine, which v is cut for.
+    """
+    cuts, n_nodes = _rule(config.link)
+    kinks = np.array(_neuron(config)[2])
+    sine = math.sqrt(max((1 - cosine) * (1 + cosine), 0.0))
+    if kinks.size and abs(cosine) > sine:
+        width = sine / abs(cosine)
+        cuts = (*cuts, *np.add.outer(kinks / cosine, width * np.array([-8, -2, 2, 8])).flat)
+        v, in_v = between(cuts, n_nodes)
     else:
-        t, wt = nodes()
-    z, weight = m * v + across * t, wv[:, None] * wt
-    first, second = 0.0, 0.0
+        v, in_v = nodes(cuts, n_nodes)
+    v = v[:, None]
+    if kinks.size:
+        panels = (40, 1) if config.reuse == 1 else (16, 12)  # later passes move the kinks
+        t, in_t = between((kinks - cosine * v) / max(sine, 1e-12), *panels)
+    else:
+        t, in_t = nodes()
+    return v, cosine * v + sine * t, in_v[:, None] * in_t
+
+
+def _moments(config, cosine):
+    """E[G (v - cosine z)] and E[G^2] at one cosine, G summed over the passes on a sample."""
+    v, z, weight = _plane(config, cosine)
+    f, factor = as_link(config.link), config.factor
     # two nodes are exact for what is linear in the noise; later passes need more
     noise = nodes(n_nodes=2 if config.reuse == 1 else 20) if config.noise else ((0.0,), (1.0,))
-    for e, we in zip(*noise, strict=True):
+    first, second = 0.0, 0.0
+    for e, in_e in zip(*noise, strict=True):
         y, at, total = f(v) + config.noise * e, z, 0.0
         for _ in range(config.reuse):
-            now = g(y, at)
-            total, at = total + now, at + config.eta * config.d * now
-        first += we * np.sum(weight * total * (v - m * z))
-        second += we * np.sum(weight * total**2)
+            G = factor(y, at)
+            total = total + G
+            at = at + config.eta * config.d * G
+        first += in_e * np.sum(weight * total * (v - cosine * z))
+        second += in_e * np.sum(weight * total**2)
     return first, second
 
 
-def drift(config, m):
-    """Expected change of the overlap in a step, for large d with eta d bounded.
+def _drift(config, cosine):
+    """The drift at one cosine; exactly 0 where rounding is all that is left of it."""
+    first, second = _moments(config, cosine)
+    toll = config.eta * config.d * cosine * second / 2
+    rate = first - toll  # eq-fe-drift
+    return config.eta * rate if abs(rate) > 1e-14 * (math.sqrt(second) + abs(toll)) else 0.0
+
+
+def drift(config: OnlineSGD, cosine: ArrayLike) -> np.ndarray:
+    """Expected change of the cosine in a step, for large d with eta d bounded.
+
+    eta E[G (v - cosine z)] - eta^2 d cosine E[G^2] / 2, with G the sum over the passes of `reuse`,
+    where z moves by eta d G after each, up to a relative error of order 1/d. For one pass and the
+    correlation loss the first term is eta zeta'(cosine) (1 - cosine^2), with zeta(c) =
+    sum_k c_k s_k c^k in Hermite coefficients of link and activation.
 
     Parameters
     ----------
     config : OnlineSGD
-    m : array_like
-        Overlaps, between -1 and 1.
+    cosine : array_like, any shape
+        Between -1 and 1.
 
     Returns
     -------
     ndarray
-        Of the shape of `m`.
+        Of the shape of `cosine`. Accurate to 1e-8 of eta sqrt(E[G^2]); with `reuse` and a kink in
+        the activation, which then moves from sample to sample, to some 1e-2.
 
     Raises
     ------
-    ValueError, TypeError
-        If an overlap is out of range or not a number.
-
-    Notes
-    -----
-    eta E[G (v - m z)] - eta^2 d m E[G^2] / 2, with G the sum over the passes of `reuse`, where z
-    moves by eta d G after each, and an error of relative order 1/d. Quadrature is exact for
-    polynomials of low degree, and cut at kinks; with `reuse` a kink costs accuracy. Without reuse,
-    for the correlation loss, the first term is eta zeta'(m) (1 - m^2) with zeta(m) = sum_k c_k s_k
-    m^k, in Hermite coefficients of link and activation.
+    ValueError
+        If link or activation jump or bend where they do not say so (a callable may, at integers).
 
     Examples
     --------
-    >>> drift(OnlineSGD(d=10**6, link="he2", eta=1e-9), [0.5, -0.5]).round(12)  # 2 eta m (1 - m^2)
+    >>> drift(OnlineSGD(d=10**6, link="he2", eta=1e-9), [0.5, -0.5]).round(12)  # 2 eta c (1 - c^2)
     array([ 7.49e-10, -7.49e-10])
     """
-    m = _overlaps("m", m)
-    out = np.empty(m.shape)
-    for i, overlap in np.ndenumerate(m):
-        first, second = _moments(config, overlap)
-        out[i] = config.eta * first - config.eta**2 * config.d * overlap * second / 2
-    return out[()]
+    cosine = _cosines("cosine", cosine)
+    _check_quadrature(config)
+    return np.reshape([_drift(config, c) for c in cosine.flat], cosine.shape)[()]
 
 
-def ode(config, m0, steps):
-    """The overlap as d goes to infinity: dm/dt = `drift`, with t the number of steps.
+# --- the equation
+
+
+def ode(config: OnlineSGD, start: float, steps: ArrayLike) -> np.ndarray:
+    """The cosine as d goes to infinity: d cosine / dt = `drift`, with t the number of steps.
 
     Parameters
     ----------
     config : OnlineSGD
-    m0 : float
-        Overlap at the start.
+    start : float
+        Cosine at t = 0.
     steps : array_like, shape (k,)
         Numbers of steps, >= 0, in increasing order.
 
@@ -235,8 +285,6 @@ def ode(config, m0, steps):
 
     Raises
     ------
-    ValueError, TypeError
-        If an argument is out of range.
     RuntimeError
         If the solver fails.
 
@@ -245,64 +293,66 @@ def ode(config, m0, steps):
     >>> ode(OnlineSGD(d=100, link="he1", eta=1e-3), 0.0, [0, 1000]).round(3)  # below tanh(1)
     array([0.   , 0.747])
     """
-    m0 = float(_overlaps("m0", m0))
+    start = float(_cosines("start", start))
     steps = _checks.real_array("steps", steps, minimum=0)
     if steps.ndim != 1 or not steps.size or (np.diff(steps) < 0).any():
         raise ValueError(f"steps={steps} must be one or more numbers in increasing order")
+    _check_quadrature(config)
     if steps[-1] == 0:
-        return np.full(steps.shape, m0)
+        return np.full(steps.shape, start)
+
+    from scipy.integrate import solve_ivp  # slow to load
+
     found = solve_ivp(
-        lambda _, m: np.atleast_1d(drift(config, np.clip(m, -1, 1))),
+        lambda _, c: [_drift(config, float(np.clip(c[0], -1, 1)))],  # eq-fe-ode
         (0.0, steps[-1]),
-        [m0],
+        [start],
         method="LSODA",
         t_eval=steps,
         rtol=1e-8,
-        atol=1e-10,
+        atol=1e-10 * (abs(start) or 1.0),  # a small start is to be grown, not lost
     )
     if not found.success:
         raise RuntimeError(f"no solution of the equation for {config}: {found.message}")
     return found.y[0]
 
 
-def ode_time(config, level, m0):
+def ode_time(config: OnlineSGD, level: float, start: float) -> float:
     """Number of steps until the solution of `ode` reaches a level from below.
+
+    The integral of 1/drift from `start` to `level`; infinite if the drift is not positive between
+    them (a drift within rounding of zero is zero), 0 if `start` is not below `level`.
 
     Parameters
     ----------
     config : OnlineSGD
-    level, m0 : float
-        Overlaps, between -1 and 1.
-
-    Returns
-    -------
-    float
-        The integral of 1/drift from `m0` to `level`; infinite if the drift is not positive between
-        them, 0 if `m0` is not below `level`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If an argument is out of range.
+    level, start : float
+        Cosines, between -1 and 1.
 
     Examples
     --------
     >>> round(ode_time(OnlineSGD(d=100, link="he3", eta=1e-8), 0.5, 0.1) * 1e-8, 2)
     2.82
     """
-    level, m0 = float(_overlaps("level", level)), float(_overlaps("m0", m0))
-    if m0 >= level:
+    level, start = float(_cosines("level", level)), float(_cosines("start", start))
+    _check_quadrature(config)
+    if start >= level:
         return 0.0
-    # in theta = asinh(m / 1e-3): logarithmic where the escape is slow, and through zero
-    ends = np.arcsinh(np.array([m0, level]) / 1e-3)
-    if (drift(config, np.clip(1e-3 * np.sinh(np.linspace(*ends, 100)), -1, 1)) <= 0).any():
+
+    from scipy.integrate import quad  # slow to load
+
+    # in u = asinh(cosine / 1e-3): logarithmic where the escape is slow, and through zero
+    def rate(u):
+        return _drift(config, float(np.clip(1e-3 * math.sinh(u), start, level))) / config.eta
+
+    ends = np.arcsinh(np.array([start, level]) / 1e-3)
+    if any(rate(u) <= 0 for u in np.linspace(*ends, 100)):
         return math.inf
-    scale = config.eta  # an integrand of order one
-    value = quad(
-        lambda u: scale * 1e-3 * math.cosh(u) / drift(config, min(1e-3 * math.sinh(u), 1.0)),
+    time = quad(  # eq-fe-times
+        lambda u: 1e-3 * math.cosh(u) / max(rate(u), 1e-300),
         *ends,
         epsabs=0,
         epsrel=1e-6,
         limit=200,
     )[0]
-    return value / scale
+    return time / config.eta

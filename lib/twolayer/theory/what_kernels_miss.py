@@ -1,21 +1,32 @@
 """Learning curves of kernels degree by degree."""
 
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
 from twolayer import _checks
-from twolayer.theory.ridge_curves import _samples
+from twolayer.theory.ridge_curves import effective_ridge, learning_curve
+from twolayer.theory.spectra import Spectrum
 
 __all__ = ["degree_curves"]
 
 
-def degree_curves(spectrum, n, ridge):
+def degree_curves(
+    spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     """Test error of ridge regression in each eigenspace, and how much of the target it has there.
+
+    Shares are s_k = l_k / (l_k + kappa) at the effective ridge kappa, and errors
+    P_k (1 - s_k)^2 + N_k s_k^2 E / n with E the test error with the label noise: what is not learnt
+    yet, and what all that is not learnt leaves behind there (Canatar, Bordelon & Pehlevan 2021).
 
     Parameters
     ----------
     spectrum : Spectrum
-    n : array_like
-        Samples, > 0.
-    ridge : array_like
-        > 0, added to the sum of squares; broadcasts with `n`.
+        On the sphere an eigenspace is a degree, see `Spectrum.degrees`.
+    n, ridge : array_like
+        Samples > 0, and what is added to the sum of squares, > 0; they broadcast.
 
     Returns
     -------
@@ -24,18 +35,6 @@ def degree_curves(spectrum, n, ridge):
         sum and ``spectrum.outside`` are the error of `learning_curve`.
     shares : ndarray, shape (..., k)
         E f_k g_k / E g_k^2: 0 before the eigenspace is learnt, 1 after.
-
-    Raises
-    ------
-    ValueError
-        If an entry is not finite or not positive.
-
-    Notes
-    -----
-    With s_k = l_k / (l_k + kappa), kappa as in `learning_curve` and E the test error with the label
-    noise, shares are s_k and errors P_k (1 - s_k)^2 + N_k s_k^2 E / n: what is not learnt yet, and
-    what unlearnt power and noise leave behind there. On the sphere an eigenspace is a degree (see
-    `Spectrum.degrees`), and `degree_errors` measures the same. Canatar, Bordelon & Pehlevan 2021.
 
     Examples
     --------
@@ -46,9 +45,10 @@ def degree_curves(spectrum, n, ridge):
     >>> bool(np.isclose(errors.sum(), learning_curve(two, 200, 1e-3)))
     True
     """
-    n, ridge = _samples(n), _checks.real_array("ridge", ridge, minimum=0, strict=True)
-    kappa = spectrum._kappa(n, ridge)
-    total = (spectrum._error(n, kappa) + spectrum.noise) / n
-    shares = spectrum.eigenvalues / (spectrum.eigenvalues + kappa[..., None])
-    spread = spectrum.multiplicity * shares**2 * total[..., None]
-    return spectrum.second_moment * (1 - shares) ** 2 + spread, shares
+    whole = learning_curve(spectrum, n, ridge) + spectrum.noise  # also checks n and ridge
+    each = np.asarray(whole / _checks.real_array("n", n))[..., None]
+    kappa = np.asarray(effective_ridge(spectrum, n, ridge))[..., None]
+    total = spectrum.eigenvalues + kappa
+    shares, missing = spectrum.eigenvalues / total, kappa / total
+    errors = spectrum.second_moment * missing**2 + spectrum.multiplicity * shares**2 * each
+    return errors, shares  # eq-wk-degree
