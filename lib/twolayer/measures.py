@@ -98,7 +98,7 @@ def _lanczos(W):
 
 
 def squared_overlap(u: ArrayLike, v: ArrayLike) -> float:
-    """Squared cosine of the angle between two vectors, (u . v)^2 / (|u| |v|)^2, in [0, 1].
+    """Squared cosine of the angle between two vectors, ``(u . v / (|u| |v|))^2``, in [0, 1].
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def squared_overlap(u: ArrayLike, v: ArrayLike) -> float:
 
 
 def cosine(W: Any, direction: ArrayLike) -> np.ndarray:
-    """Cosine between each neuron and a direction, w . v / (|w| |v|), signed; 0 where w is 0.
+    """Cosine between each neuron and a direction, ``w . v / (|w| |v|)``, signed; 0 where w is 0.
 
     Parameters
     ----------

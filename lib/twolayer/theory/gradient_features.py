@@ -43,8 +43,8 @@ def _layer(data, W, b):
 def mixture_gradient(data: GaussianMixture, W: ArrayLike, b: ArrayLike = 0.0) -> np.ndarray:
     """Simplified gradients, shape (m, d), of neurons on a mixture of Gaussians.
 
-    G = sum_c p_c y_c (mu_c Phi(t_c) + sigma w phi(t_c) / |w|), t_c = (w.mu_c + b) / (sigma |w|):
-    the mean over one Gaussian, by parts.
+    ``G = sum_c p_c y_c (mu_c Phi(t_c) + sigma w phi(t_c) / |w|)`` with
+    ``t_c = (w.mu_c + b) / (sigma |w|)``: the mean over one Gaussian, by parts.
 
     Parameters
     ----------

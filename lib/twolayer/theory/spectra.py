@@ -276,9 +276,9 @@ def kernel_spectrum(
 ) -> Spectrum:
     """The spectrum of a rotation-invariant kernel, at any dimension.
 
-    On functions c(s) Y(x/|x|), with Y a harmonic of degree l and s = |x|/sqrt(d), the operator acts
-    as the kernel R_l(s, t) = E[k(s, t, u) P_l(u)] on c alone (Funk-Hecke): a small matrix in the
-    nodes of the law of s; on the sphere, s = 1, a number.
+    On functions ``c(s) Y(x/|x|)``, with Y a harmonic of degree l and ``s = |x|/sqrt(d)``, the
+    operator acts as the kernel R_l(s, t) = E[k(s, t, u) P_l(u)] on c alone (Funk-Hecke): a small
+    matrix in the nodes of the law of s; on the sphere, s = 1, a number.
 
     Parameters
     ----------
@@ -418,8 +418,8 @@ def _characters(d, s):
 def relu_moments(cosines: ArrayLike, b: ArrayLike) -> np.ndarray:
     """E[relu(u + b_i) relu(v + b_j)] for standard Gaussian u, v of given correlation.
 
-    Below |correlation| = 0.7 the series sum_k c_k(b_i) c_k(b_j) correlation^k, with a rest below
-    1e-7; beyond, where it converges slowly, the closed form with Owen's T.
+    Where the correlation is below 0.7 in size the series sum_k c_k(b_i) c_k(b_j) correlation^k, with
+    a rest below 1e-7; beyond, where it converges slowly, the closed form with Owen's T.
 
     Parameters
     ----------
