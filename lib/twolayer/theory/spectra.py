@@ -418,8 +418,8 @@ def _characters(d, s):
 def relu_moments(cosines: ArrayLike, b: ArrayLike) -> np.ndarray:
     """E[relu(u + b_i) relu(v + b_j)] for standard Gaussian u, v of given correlation.
 
-    Where the correlation is below 0.7 in size the series sum_k c_k(b_i) c_k(b_j) correlation^k, with
-    a rest below 1e-7; beyond, where it converges slowly, the closed form with Owen's T.
+    Where the correlation is below 0.7 in size the series sum_k c_k(b_i) c_k(b_j) correlation^k,
+    with a rest below 1e-7; beyond, where it converges slowly, the closed form with Owen's T.
 
     Parameters
     ----------
