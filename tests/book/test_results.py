@@ -96,11 +96,11 @@ def key_after(tree, path, edit):
 @pytest.mark.parametrize(
     ("file", "edit", "found"),
     [
-        ("lib/twolayer/lab/sweep.py", lambda s: s + "\nX = 1\n", ["twolayer.lab.sweep"]),
+        ("lib/twolayer/lab/claims.py", lambda s: s + "\nX = 1\n", ["twolayer.lab.claims"]),
         ("lib/twolayer/_checks.py", lambda s: s + "\nX = 1\n", ["twolayer._checks"]),
         ("lib/twolayer/__init__.py", lambda s: s + "\nX = 1\n", ["twolayer"]),
-        ("lib/twolayer/lab/sweep.py", lambda s: s + "\n# a comment\n\n", []),
-        ("lib/twolayer/lab/sweep.py", lambda s: s.replace('"""Evaluate', '"""Evaluates'), []),
+        ("lib/twolayer/lab/claims.py", lambda s: s + "\n# a comment\n\n", []),
+        ("lib/twolayer/lab/claims.py", lambda s: s.replace('"""Add', '"""Adds'), []),
         ("lib/twolayer/lab/plotting.py", lambda s: s + "\nX = 1\n", []),
         ("lib/twolayer/theory/lazy_and_rich.py", lambda s: s + "\nX = 1\n", []),
         ("requirements.txt", lambda s: s.replace("numpy==2", "numpy==1"), ["numpy"]),
