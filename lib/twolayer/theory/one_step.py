@@ -7,8 +7,8 @@ fixed ratios alpha0 = n0/d and width_ratio = m/d, with rows of W0 ~ N(0, I/d).
 Sources: Ba et al. 2022 (arXiv 2205.01445) for the step; Benaych-Georges & Nadakuditi 2012 for
 the outlier of a rectangular matrix; the ridge risk is derived in the chapter `one_step`.
 
-Differences are written as sums and products of positive terms: the digits hold at any ratio, ridge
-and strength.
+Differences are written as sums and products of positive terms: the digits hold for ratios,
+ridges and strengths from 1e-140 to 1e140.
 """
 
 from __future__ import annotations
