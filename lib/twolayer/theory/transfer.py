@@ -47,7 +47,8 @@ class FrozenFeatures:
         The target, with Gaussian inputs; u is its direction.
     n_nodes : int
         Nodes for z: of Gauss-Hermite, or of each piece between the link's kinks. The default is
-        good to a few per cent where most neurons lie within 10 degrees of u, else to a few in 1000.
+        good to a few in 1000; to a few per cent where most neurons lie within 10 degrees of u or
+        the ridge is 1e-4, and not to 10 where neurons all but coincide with u: take more there.
 
     Raises
     ------
