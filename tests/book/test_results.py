@@ -180,7 +180,7 @@ def test_results_are_kept_served_while_current_and_never_after(tree):
     assert "# Tiny" in chapters.twin(path).read_text(), "prose follows without a run"
     assert run(tree).stdout == "", "a fresh clone runs nothing"
     twin = chapters.twin(path).read_bytes()
-    module = tree / "lib/twolayer/exercises.py"
+    module = tree / "lib/twolayer/lab/exercises.py"
     text = module.read_text()
     module.write_text(text + "\nX = 1\n")
     card = run(tree, "scorecard.py")

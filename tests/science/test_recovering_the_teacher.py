@@ -408,12 +408,12 @@ def test_descent_that_diverges_says_so():
     assert all(np.isfinite(end).all() for end in ends)
 
 
-@pytest.mark.parametrize(("w", "a"), [([0.0, 0.0], 1e150), ([0.0, 1e150], 0.0)])
-def test_descent_sees_the_layer_that_leaves_alone(w, a):
-    """Across the teacher no neuron is pulled; a decay of 1e200 throws one layer away."""
+def test_a_decay_that_takes_more_than_everything_is_refused():
     one = Teacher(np.eye(1, 2), [1.0])
-    with pytest.raises(ValueError, match="eta=1.0 is too large"):
-        run(one, [[w]], [[a]], eta=1.0, weight_decay=[1e200])
+    W, a = run(one, [[[0.0, 1.0]]], [[0.0]], eta=0.5, weight_decay=[2.0])  # all of it
+    assert not W.any()
+    with pytest.raises(ValueError, match="weight_decay=2.1 is too large for eta=0.5"):
+        run(one, [[[0.0, 1.0]]], [[0.0]], eta=0.5, weight_decay=[2.1])
 
 
 @every_kind
