@@ -410,7 +410,7 @@ def test_descent_that_diverges_says_so():
 
 def test_a_decay_that_takes_more_than_everything_is_refused():
     one = Teacher(np.eye(1, 2), [1.0])
-    W, a = run(one, [[[0.0, 1.0]]], [[0.0]], eta=0.5, weight_decay=[2.0])  # all of it
+    W, _ = run(one, [[[0.0, 1.0]]], [[0.0]], eta=0.5, weight_decay=[2.0])  # all of it
     assert not W.any()
     with pytest.raises(ValueError, match="weight_decay=2.1 is too large for eta=0.5"):
         run(one, [[[0.0, 1.0]]], [[0.0]], eta=0.5, weight_decay=[2.1])
