@@ -9,6 +9,7 @@ fails where a twin is not current, and says what has changed.
 """
 
 import ast
+import base64
 import functools
 import hashlib
 import io
@@ -157,6 +158,16 @@ def recorded(notebook):
             return None
         notebook = json.loads(notebook.read_text("utf-8"))
     return notebook["metadata"].get("twolayer")
+
+
+def hero(notebook):
+    """The picture that a page opens with: that of its cell tagged ``hero``; None without one."""
+    for cell in notebook["cells"]:
+        if "hero" in cell["metadata"].get("tags", ()):
+            return base64.b64decode(
+                next(o["data"]["image/png"] for o in cell["outputs"] if "image/png" in o["data"])
+            )
+    return None
 
 
 def store(path, root=ROOT, *, draft=False):

@@ -5,12 +5,12 @@ twins (NAME.ipynb), without timestamps; ``--draft`` goes on after an error: the 
 """
 
 import argparse
-import base64
 import concurrent.futures
 import json
 import logging
 import os
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -18,11 +18,10 @@ import time
 
 import jupytext
 import nbformat
-from chapters import MEND, ROOT, chapters, current, key, name, store, twin
+from chapters import MEND, ROOT, chapters, current, hero, key, name, store, twin
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-COVER = "fig-particles"  # the figure that README and introduction show
 TIMEOUT = 600  # seconds a cell, as in _config.yml
 
 stopping, clients, lock = threading.Event(), set(), threading.Lock()
@@ -54,6 +53,9 @@ def execute(path, *, draft=False):
     results stale.
     """
     notebook, run_of = jupytext.read(path), key(path)
+    notebook.cells.append(nbformat.v4.new_code_cell("import time\nprint(time.process_time())"))
+    sweeps = ROOT / "_build" / "sweep" / name(path)  # kept until the run is whole: it can go on
+    resumed = sweeps.exists()
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
@@ -66,10 +68,12 @@ def execute(path, *, draft=False):
         clients.add(client)
     try:
         if not stopping.is_set():
-            client.execute()
+            client.execute(env=os.environ | {"TWOLAYER_CACHE": str(sweeps)})
+            shutil.rmtree(sweeps, ignore_errors=True)
     finally:
         with lock:
             clients.discard(client)
+    clock = notebook.cells.pop()
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
         if cell.cell_type == "code":
@@ -77,6 +81,8 @@ def execute(path, *, draft=False):
     notebook.metadata["jupytext"].pop("text_representation", None)  # as jupytext --sync leaves it
     notebook.metadata.pop("language_info", None)
     notebook.metadata["twolayer"] = run_of
+    if clock.outputs and not resumed:
+        notebook.metadata["cpu_seconds"] = round(float(clock.outputs[0].text), 1)
     return notebook
 
 
@@ -97,11 +103,12 @@ def write_twin(path, source):
         if cell.cell_type == "code":
             done = nbformat.from_dict(next(ran))
             cell.outputs, cell.execution_count = done.outputs, done.execution_count
-        if cell.metadata.get("mystnb", {}).get("figure", {}).get("name") == COVER:
-            image = next(o.data["image/png"] for o in cell.outputs if "image/png" in o["data"])
-            (ROOT / "book" / "figures" / "cover.png").write_bytes(base64.b64decode(image))
     notebook.metadata["jupytext"].pop("text_representation", None)
-    notebook.metadata["twolayer"] = kept["metadata"]["twolayer"]
+    for entry in ("twolayer", "cpu_seconds"):
+        if entry in kept["metadata"]:
+            notebook.metadata[entry] = kept["metadata"][entry]
+    if image := hero(notebook):
+        (ROOT / "book" / "figures" / f"{path.stem}.png").write_bytes(image)
     keep(notebook, twin(path))
 
 

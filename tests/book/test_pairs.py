@@ -1,6 +1,5 @@
 """NAME.md and NAME.ipynb are one chapter; the notebook is committed executed."""
 
-import base64
 import itertools
 import os
 import pathlib
@@ -11,7 +10,7 @@ import jupytext
 import pytest
 from jupytext.compare import compare_notebooks
 
-from .conftest import BOOK, CHAPTERS, ROOT, name, source
+from .conftest import CHAPTERS, ROOT, name, source
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=name)
 
@@ -57,14 +56,3 @@ def test_no_committed_notebook_without_a_source():
     ).stdout
     for twin in filter(None, listed.split("\0")):
         assert (ROOT / twin).with_suffix(".md") in CHAPTERS
-
-
-def test_the_cover_is_the_chapters_figure():
-    path = BOOK / "first_step" / "one_step.ipynb"
-    (cell,) = (
-        c
-        for c in jupytext.read(path).cells
-        if c.metadata.get("mystnb", {}).get("figure", {}).get("name") == "fig-particles"
-    )
-    (image,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
-    assert (BOOK / "figures" / "cover.png").read_bytes() == base64.b64decode(image)

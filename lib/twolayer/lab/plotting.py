@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import IPython
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.patches import Ellipse
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 from numpy.typing import ArrayLike
 
 from twolayer import _checks
@@ -32,11 +34,17 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 
 
 def use_style() -> None:
-    """Set the book's matplotlib style: opaque white, thin axes, colour-blind-safe colours."""
+    """Set the book's matplotlib style: opaque white, thin axes, colour-blind-safe colours.
+
+    A figure 7.5 inches wide fills the page at its own size, with text of 9 points or more; notebooks
+    draw it with twice as many pixels.
+    """
+    if IPython.get_ipython() is not None:
+        set_matplotlib_formats("retina")
     plt.rcParams.update(
         {
-            "figure.figsize": (6.8, 4.0),
-            "figure.dpi": 130,
+            "figure.figsize": (7.5, 4.0),
+            "figure.dpi": 100,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
             "savefig.facecolor": "white",
@@ -49,9 +57,11 @@ def use_style() -> None:
             "axes.axisbelow": True,
             "axes.linewidth": 0.8,
             "font.size": 10.5,
+            "xtick.labelsize": 9.5,
+            "ytick.labelsize": 9.5,
             "axes.titlesize": 11,
             "legend.frameon": False,
-            "legend.fontsize": 9,
+            "legend.fontsize": 9.5,
             "lines.linewidth": 1.8,
             "lines.markersize": 5,
         }
@@ -144,7 +154,7 @@ def levels(ax: Axes, values: dict[str, float]) -> None:
         ax.axhline(value, color="#8a8a8a", lw=1, ls=(0, (5, 3)), zorder=1)
         place = {"xy": (1, value), "xycoords": ax.get_yaxis_transform(), "ha": "right"}
         offset = {"xytext": (-3, 3), "textcoords": "offset points"}
-        ax.annotate(name, **place, **offset, fontsize=9, color="#444444")
+        ax.annotate(name, **place, **offset, fontsize=9.5, color="#444444")
 
 
 def spectrum(
