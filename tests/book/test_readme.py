@@ -23,7 +23,12 @@ def test_the_sweep_agrees_with_its_theory(capsys, monkeypatch, tmp_path):
 def test_links_resolve():
     text = (ROOT / "README.md").read_text("utf-8")
     for target in re.findall(r"\]\(((?!https?:)[^)]+)\)", text):
-        assert (ROOT / target).exists(), target
+        file, _, anchor = target.partition("#")
+        place = ROOT / (file or "README.md")
+        assert place.exists(), target
+        titles = re.findall(r"^##+ (.+)$", place.read_text("utf-8"), re.M) if anchor else [""]
+        anchors = [re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles]
+        assert anchor in anchors, target
 
 
 def test_the_estimator_beats_the_kernel(capsys):
