@@ -59,7 +59,7 @@ def tree(tmp_path):
         shutil.copytree(
             ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for file in ("requirements.txt", "pyproject.toml"):
+    for file in ("requirements.txt", "pyproject.toml", "_toc.yml"):
         shutil.copy(ROOT / file, tmp_path)
     write(tmp_path)
     return tmp_path
