@@ -289,13 +289,6 @@ def test_a_reader_who_stops_reading_sees_no_traceback():
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.built
-def test_the_page_shows_the_rows_of_the_scorecard(html):
-    page = (html / "book" / "scorecard.html").read_text("utf-8")
-    total = sum(len(read(chapters.twin(p))) for p in CHAPTERS)
-    assert page.count("<tr>") - page.count("<thead>") == total
-
-
 def test_chapters_are_found_in_one_place():
     """Whoever needs the list asks chapters.py."""
     marker = "formats: ipynb," + "md:myst"
