@@ -39,7 +39,7 @@ def rows(count, measured=1.0):
 
 @pytest.fixture
 def contents(tmp_path, monkeypatch):
-    """A book of two chapters, one with a page in depth; its sources in the order of the alphabet."""
+    """A book of two chapters, one with a page in depth; its sources by the alphabet."""
     (tmp_path / "_toc.yml").write_text(TOC)
     monkeypatch.setattr(scorecard, "ROOT", tmp_path)
     monkeypatch.setattr(scorecard, "CONTENTS", tmp_path / "_toc.yml")
@@ -134,9 +134,9 @@ class TestPage:
     )
     def test_a_phone_shows_every_column(self, card):
         card.locator("details.claims").evaluate_all("all => all.forEach(d => { d.open = true })")
-        for cell in (
-            card.locator("details.claims").first.locator("tbody tr").first.locator("td").all()
-        ):
+        cells = card.locator("details.claims tbody tr").first.locator("td")
+        assert cells.count() == 6
+        for cell in cells.all():
             box = cell.bounding_box()
             assert 0 <= box["x"] < box["x"] + box["width"] <= 375
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
