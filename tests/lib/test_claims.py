@@ -95,13 +95,12 @@ def test_the_table_is_folded_to_its_verdict_unless_a_claim_fails():
     table.add("one", "s", 1.0, [0.9, 1.1])
     table.add("two", "s", 2.0, 2.0)
     page = table._repr_mimebundle_()["text/html"]
-    assert page.startswith('<details class="claims"><summary>2 checks, all hold</summary><table>')
+    assert '<details class="claims"><summary>2 checks, all hold</summary><table>' in page
     assert page.count('<tr class="over-seeds">') == page.count('<tr class="">') == 1
     table.add("three", "s", 3.0, 2.0)
     page = table._repr_mimebundle_()["text/html"]
-    assert page.startswith(
-        '<details class="claims" open><summary><strong>3 checks, 1 does not hold</strong></summary>'
-    )
+    failing = "<summary><strong>3 checks, 1 does not hold</strong></summary>"
+    assert f'<details class="claims" open>{failing}' in page
     assert page.count('<tr class="fails">') == 1
 
 

@@ -17,6 +17,11 @@ __all__ = ["MIME", "Claim", "Claims", "number", "read", "table", "verdict"]
 
 MIME = "application/vnd.twolayer.claims+json"
 
+# JupyterLab takes the triangle from a line that opens
+_STYLE = (
+    "<style>details.claims > summary { list-style: disclosure-closed inside; cursor: pointer; } "
+    "details.claims[open] > summary { list-style-type: disclosure-open; }</style>"
+)
 _HOLDS = {
     "=": lambda measured, predicted, tolerance: abs(measured - predicted) <= tolerance,
     "<=": lambda measured, predicted, tolerance: measured <= predicted + tolerance,
@@ -135,7 +140,7 @@ class Claims:
             f"± {number(r['standard_error'])} {r['relation']} {number(r['predicted'])}"
             for r in rows
         )
-        return {"text/plain": text, "text/html": table(rows), MIME: {"claims": rows}}
+        return {"text/plain": text, "text/html": _STYLE + table(rows), MIME: {"claims": rows}}
 
 
 def number(value: float | None) -> str:
