@@ -1,14 +1,9 @@
-"""The book's Sphinx extension: current results into the build, buttons, charts, scorecard."""
+"""The book's Sphinx extension: current results into the build, buttons, charts."""
 
-import html
 import json
 import os
 
 import chapters
-from docutils import nodes
-from docutils.parsers.rst import Directive
-
-from twolayer.lab import claims
 
 ROOT = chapters.ROOT
 VEGA = ("vega/versions.js", "vega/vega.min.js", "vega/vega-lite.min.js", "vega/vega-embed.min.js")
@@ -118,30 +113,8 @@ def add_charts(app, pagename, templatename, context, doctree):
             app.add_js_file(name, priority=300)
 
 
-class Scorecard(Directive):
-    """The claim tables of all chapters, from the results that their pages show."""
-
-    def run(self):
-        parts = []
-        for path in chapters.chapters():
-            name, place = chapters.name(path), chapters.current(path, draft=DRAFT)
-            link = f'<a href="{html.escape(name)}.html">{html.escape(name)}</a>'
-            if place is None:
-                words = f"no current results (<code>{chapters.MEND}</code> makes them)."
-                parts.append(f"<p>{link}: {words}</p>")
-                continue
-            rows = claims.read(place)
-            held = sum(row["holds"] for row in rows)
-            parts.append(
-                f"<p>{link}: {held} of {len(rows)} hold.</p>"
-                f'<div class="claims-wrapper">{claims.table(rows)}</div>'
-            )
-        return [nodes.raw("", "".join(parts), format="html")]
-
-
 def setup(app):
     app.connect("config-inited", configure, priority=100)
     app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", add_charts)
-    app.add_directive("scorecard", Scorecard)
     return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}

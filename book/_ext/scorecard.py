@@ -7,10 +7,12 @@ has no table, or its results are older than the code that made them.
 import os
 import sys
 
-from chapters import chapters, name, stale, twin
+import yaml
+from chapters import ROOT, chapters, name, stale, twin
 
 from twolayer.lab.claims import number, read
 
+CONTENTS = ROOT / "_toc.yml"
 HEAD = (
     "chapter",
     "claim",
@@ -21,6 +23,26 @@ HEAD = (
     "tolerance",
     "holds",
 )
+
+
+def parts(sources):
+    """Captions of the parts, each with its chapters among `sources`, in the order of the contents.
+
+    A chapter is a list of pages: its own, and the sections under it.
+    """
+    for part in yaml.safe_load(CONTENTS.read_text("utf-8"))["parts"]:
+        found = []
+        for chapter in part["chapters"]:
+            files = [e["file"] for e in (chapter, *chapter.get("sections", ()))]
+            found.append([p for p in (ROOT / f"{file}.md" for file in files) if p in sources])
+        if any(found):
+            yield part["caption"], [pages for pages in found if pages]
+
+
+def ordered(sources):
+    """The sources in the order of the contents; what is not in them comes last."""
+    known = [page for _, group in parts(sources) for pages in group for page in pages]
+    return known + [page for page in sources if page not in known]
 
 
 def lines(chapter, rows):
@@ -56,7 +78,7 @@ def main(sources, old):
 
 if __name__ == "__main__":
     try:
-        code = main(chapters(), stale())
+        code = main(ordered(chapters()), stale())
     except BrokenPipeError:  # as under `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

@@ -5,7 +5,7 @@ import nbformat
 import numpy as np
 import pytest
 
-from twolayer.lab.claims import MIME, Claims, read
+from twolayer.lab.claims import MIME, Claims, read, verdict
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,32 @@ def test_rendering_escapes_and_is_valid_json():
     assert "a &lt; b &amp; c" in bundle["text/html"]
     assert json.loads(json.dumps(bundle[MIME], allow_nan=False))["claims"][0]["holds"] is True
     assert "[holds] a < b & c" in bundle["text/plain"]
+
+
+def test_the_table_is_folded_to_its_verdict_unless_a_claim_fails():
+    table = Claims()
+    table.add("one", "s", 1.0, [0.9, 1.1])
+    table.add("two", "s", 2.0, 2.0)
+    page = table._repr_mimebundle_()["text/html"]
+    assert '<details class="claims"><summary>2 checks, all hold</summary><table>' in page
+    assert page.count('<tr class="over-seeds">') == page.count('<tr class="">') == 1
+    table.add("three", "s", 3.0, 2.0)
+    page = table._repr_mimebundle_()["text/html"]
+    failing = "<summary><strong>3 checks, 1 does not hold</strong></summary>"
+    assert f'<details class="claims" open>{failing}' in page
+    assert page.count('<tr class="fails">') == 1
+
+
+def test_verdicts():
+    good, bad = {"holds": True}, {"holds": False}
+    words = [verdict(rows) for rows in ([], [good], [bad], [good, good], [good, bad, bad])]
+    assert words == [
+        "no checks",
+        "1 check, holds",
+        "1 check, 1 does not hold",
+        "2 checks, all hold",
+        "3 checks, 2 do not hold",
+    ]
 
 
 def test_the_table_of_an_executed_notebook_is_read_back(tmp_path):

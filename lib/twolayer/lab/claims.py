@@ -13,10 +13,15 @@ from numpy.typing import ArrayLike
 
 from twolayer import _checks
 
-__all__ = ["MIME", "Claim", "Claims", "number", "read", "table"]
+__all__ = ["MIME", "Claim", "Claims", "number", "read", "table", "verdict"]
 
 MIME = "application/vnd.twolayer.claims+json"
 
+# JupyterLab takes the triangle from a line that opens
+_STYLE = (
+    "<style>details.claims > summary { list-style: disclosure-closed inside; cursor: pointer; } "
+    "details.claims[open] > summary { list-style-type: disclosure-open; }</style>"
+)
 _HOLDS = {
     "=": lambda measured, predicted, tolerance: abs(measured - predicted) <= tolerance,
     "<=": lambda measured, predicted, tolerance: measured <= predicted + tolerance,
@@ -135,7 +140,7 @@ class Claims:
             f"± {number(r['standard_error'])} {r['relation']} {number(r['predicted'])}"
             for r in rows
         )
-        return {"text/plain": text, "text/html": table(rows), MIME: {"claims": rows}}
+        return {"text/plain": text, "text/html": _STYLE + table(rows), MIME: {"claims": rows}}
 
 
 def number(value: float | None) -> str:
@@ -159,8 +164,8 @@ def number(value: float | None) -> str:
     return f"{value:.2e}" if value and not 1e-3 <= abs(value) < 1e5 else f"{value:.4g}"
 
 
-def table(rows: list[dict]) -> str:
-    """The HTML table of rows as `read` gives them.
+def verdict(rows: list[dict]) -> str:
+    """How many checks there are, and how many of them do not hold, in words.
 
     Parameters
     ----------
@@ -169,24 +174,55 @@ def table(rows: list[dict]) -> str:
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> verdict([{"holds": True}, {"holds": True}]), verdict([{"holds": True}, {"holds": False}])
+    ('2 checks, all hold', '2 checks, 1 does not hold')
+    """
+    failed = sum(not row["holds"] for row in rows)
+    checks = f"{len(rows)} check" if len(rows) == 1 else f"{len(rows) or 'no'} checks"
+    if failed:
+        return f"{checks}, {failed} {'does' if failed == 1 else 'do'} not hold"
+    return checks + {0: "", 1: ", holds"}.get(len(rows), ", all hold")
+
+
+def table(rows: list[dict], title: str = "") -> str:
+    """The HTML table of rows as `read` gives them, folded to its verdict unless one fails.
+
+    Parameters
+    ----------
+    rows : list of dict
+    title : str
+        HTML that stands before the verdict.
+
+    Returns
+    -------
+    str
     """
     head = ("claim", "source", "predicted", "measured ± s.e.", "tolerance", "holds")
-    body = []
+    body = ""
     for r in rows:
-        measured = f"{number(r['measured'])} ± {number(r['standard_error'])}"
         cells = (
             html.escape(r["claim"]),
             html.escape(r["source"]),
             f"{html.escape(r['relation'])}&nbsp;{number(r['predicted'])}",
-            measured,
+            f"{number(r['measured'])} ± {number(r['standard_error'])}",
             f"{number(r['tolerance'])}: {html.escape(r['why'])}",
             "yes" if r["holds"] else "<strong>no</strong>",
         )
-        body.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    heads = "".join(f'<th scope="col">{h}</th>' for h in head)
+        # what a style sheet or a filter may ask a row for
+        kinds = ["over-seeds"] * (r["standard_error"] is not None) + ["fails"] * (not r["holds"])
+        body += f'<tr class="{" ".join(kinds)}">'
+        for name, cell in zip(head, cells, strict=True):
+            body += f'<td data-label="{name}">{cell}</td>'
+        body += "</tr>"
+    heads = "".join(f'<th scope="col">{name}</th>' for name in head)
+    failed, words = any(not r["holds"] for r in rows), verdict(rows)
+    words = f"<strong>{words}</strong>" if failed else words
     return (
-        '<table class="claims"><thead><tr>' + heads + "</tr></thead><tbody>"
-        "" + "".join(body) + "</tbody></table>"
+        f'<details class="claims"{" open" * failed}><summary>{title}{words}</summary>'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></details>"
     )
 
 

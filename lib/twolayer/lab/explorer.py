@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import html
 import json
 import math
-import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import numpy as np
@@ -25,7 +24,26 @@ _MARKS = {
     "point": {"filled": True},
     "rule": {"strokeWidth": 2.5},
     "square": {},
+    "rect": {},
 }
+_TEXT = {"labelFontSize": 12, "titleFontSize": 13}  # pixels, on a page and on a phone alike
+_MANY = 3000  # dots of which SVG is slow: the theme looks at each element that comes or goes
+_STYLE = """<style>
+.explorer { max-width: 50rem; }
+.explorer .vega-bindings, .explorer .vega-bindings > div, .explorer-panels {
+  display: flex; flex-wrap: wrap; align-items: center; gap: 0.4rem 0.8rem; }
+.explorer .vega-bindings { column-gap: 2rem; margin-bottom: 0.6rem; }
+.explorer .vega-bindings:empty { display: none; }
+.explorer .vega-bindings span { display: flex; align-items: center; gap: 0.8rem; }
+.explorer input[type="range"] { width: min(20rem, 55vw); }
+.explorer output { min-width: 4rem; font-weight: 600; }
+.explorer-panels { align-items: flex-start; background: white; color: #222; padding: 0.4rem; }
+.explorer-panels > div { flex-grow: 1; flex-shrink: 1; min-width: 0; }
+</style>"""
+_MOVED = (
+    "const shown = JSON.parse(this.dataset.values)[this.value]; "
+    "this.nextElementSibling.value = shown; this.setAttribute('aria-valuetext', shown)"
+)
 
 
 class Layer:
@@ -39,11 +57,11 @@ class Layer:
     columns : pandas.DataFrame, or mapping of str to array_like, shape (k,)
         Must hold the panel's x and y (a rule needs x only); a column with the slider's name makes
         the layer move: only rows whose value is the slider's are shown, and likewise for a choice.
-        nan leaves a row out. Squares are the pixels of a picture: a column ``opacity``, from 0 to
-        1, shades them.
+        nan leaves a row out. A column ``opacity``, from 0 to 1, shades points; squares that have
+        one are the pixels of a picture, which leave no gaps.
     color : str, optional
     size : float
-        Area of a point or square, in square pixels.
+        Area of a point or square, in square pixels of the screen.
     """
 
     def __init__(
@@ -63,12 +81,43 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class _Control:
-    """A slider or a choice: its parameter, the values at its positions, and their index in Vega."""
+    """A slider or a choice: its parameter in Vega is the position among the values."""
 
-    param: Any
     name: str
     values: np.ndarray
-    index: str
+    label: str
+    index: str  # the column of positions: "slide" or "choice"
+
+    @property
+    def start(self):
+        return len(self.values) // 2
+
+    @property
+    def shown(self):
+        """The values as readers see them."""
+        digits = [4 if abs(v) < 1e4 else 12 for v in self.values]
+        return [f"{v:.{k}g}".replace("-", "−") for v, k in zip(self.values, digits, strict=True)]
+
+    def param(self, page):
+        bind = alt.BindDirect(element=f"#{page}-{self.index}")
+        return alt.param(name=self.name, value=self.start, bind=bind)
+
+    def html(self, page):
+        """The control, which works as soon as Vega has bound it."""
+        name, shown = f"{page}-{self.index}", self.shown
+        label = f'<div><label for="{name}">{html.escape(self.label.strip())}</label>'
+        if self.index == "choice":
+            options = "".join(
+                f'<option value="{k}"{" selected" * (k == self.start)}>{v}</option>'
+                for k, v in enumerate(shown)
+            )
+            return f'{label}<select id="{name}" autocomplete="off">{options}</select></div>'
+        return (
+            f'{label}<span><input type="range" id="{name}" autocomplete="off" min="0" '
+            f'max="{len(shown) - 1}" value="{self.start}" aria-valuetext="{shown[self.start]}" '
+            f"data-values='{json.dumps(shown, ensure_ascii=False)}' "
+            f'oninput="{_MOVED}"><output aria-live="off">{shown[self.start]}</output></span></div>'
+        )
 
     def places(self, layer):
         """The position of each row, -1 where it has none; nothing is compared by value in Vega."""
@@ -93,7 +142,7 @@ def panel(
     y_range: tuple[float, float] | None = None,
     width: int = 300,
     height: int = 260,
-) -> Callable:
+) -> Panel:
     """Layers over common axes, for `explore`.
 
     Parameters
@@ -104,22 +153,45 @@ def panel(
     x_range, y_range : (float, float), optional
         Fixed axes: without them the axes follow all data, of all slider values.
     width, height : int
-        Pixels.
+        Pixels. Panels side by side share a page's width in the ratio of theirs; on a screen too
+        narrow for them they stand one below the other.
     """
-    axes = {"x": alt.X("x:Q", title=x, scale=_scale(x_range))}
-    axes["y"] = alt.Y("y:Q", title=y, scale=_scale(y_range))
-    axes["color"] = alt.Color(
-        "layer:N",
-        title=None,
-        scale=alt.Scale(domain=[v.name for v in layers], range=[v.color for v in layers]),
-        legend=alt.Legend(orient="bottom", columns=1, labelLimit=300),
-    )
+    return Panel(x, y, tuple(layers), x_range, y_range, width, height)
 
-    def build(controls):
-        charts = (_chart(layer, (x, y), axes, controls) for layer in layers)
-        return alt.layer(*charts).properties(width=width, height=height)
 
-    return build
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """Layers over common axes, as `panel` makes them."""
+
+    x: str
+    y: str
+    layers: tuple[Layer, ...]
+    x_range: tuple[float, float] | None
+    y_range: tuple[float, float] | None
+    width: int
+    height: int
+
+    def chart(self, controls):
+        """The panel as a chart as wide as its container."""
+        names = [layer.name for layer in self.layers]
+        axes = {"x": alt.X("x:Q", title=self.x, scale=_scale(self.x_range))}
+        axes["y"] = alt.Y("y:Q", title=self.y, scale=_scale(self.y_range))
+        axes["color"] = alt.Color(
+            "layer:N",
+            title=None,
+            scale=alt.Scale(domain=names, range=[layer.color for layer in self.layers]),
+            legend=alt.Legend(orient="bottom", columns=1, labelLimit=self.width + 20),
+        )
+        charts = (_chart(layer, (self.x, self.y), axes, controls) for layer in self.layers)
+        chart = alt.layer(*charts).properties(width="container", height=self.height)
+        chart = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
+        chart = chart.configure_axis(gridColor="#e6e6e6", **_TEXT)
+        return chart.configure_legend(labelFontSize=13).properties(background="white")
+
+    @property
+    def renderer(self):
+        dots = (len(v.columns[self.x]) for v in self.layers if v.mark != "line")
+        return "canvas" if sum(dots) > _MANY else "svg"
 
 
 def _chart(layer, names, axes, controls):
@@ -134,21 +206,34 @@ def _chart(layer, names, axes, controls):
     indices = {control.index: control.places(layer) for control in moving}
     rows = np.all([np.isfinite(v) for v in fields.values()], axis=0)
     rows &= np.all([v >= 0 for v in indices.values()], axis=0)
-    table = {key: _short(values[rows]) for key, values in fields.items()}
+    fields = {key: values[rows] for key, values in fields.items()}
+    mark = "rect" if layer.mark == "square" and "opacity" in fields else layer.mark
+    if mark == "rect":
+        fields |= {end: edge for key in ("x", "y") for end, edge in _edges(key, fields[key])}
+    table = {key: _short(values) for key, values in fields.items()}
     table |= {key: values[rows].tolist() for key, values in indices.items()}
     data = [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
     chart = alt.Chart(alt.InlineData(data)).transform_calculate(layer=json.dumps(layer.name))
     for control in moving:
-        chart = chart.transform_filter(f"datum.{control.index} == {_position(control)}")
-    options = dict(_MARKS[layer.mark])
-    if layer.mark in ("point", "square"):
+        chart = chart.transform_filter(f"datum.{control.index} == {control.name}")
+    options = dict(_MARKS[mark])
+    if mark in ("point", "square"):
         options["size"] = layer.size
     encoding = {key: axes[key] for key in ("x", "y", "color") if key in (*fields, "color")}
     if layer.mark == "rule":
         encoding.pop("y", None)
+    if mark == "rect":
+        encoding |= {"x2": "x2:Q", "y2": "y2:Q"}
     if "opacity" in fields:
         encoding["opacity"] = alt.Opacity("opacity:Q", scale=None, legend=None)
-    return getattr(chart, f"mark_{layer.mark}")(clip=True, **options).encode(**encoding)
+    return getattr(chart, f"mark_{mark}")(clip=True, **options).encode(**encoding)
+
+
+def _edges(key, centres):
+    """Both edges of pixels on a grid."""
+    grid = np.unique(centres)
+    half = np.diff(grid).min() / 2 if len(grid) > 1 else 0.5
+    return (key, centres - half), (f"{key}2", centres + half)
 
 
 def _short(values):
@@ -158,14 +243,6 @@ def _short(values):
     return [float(f"{v:.{5 + math.ceil(k)}g}") for v, k in zip(values, more, strict=True)]
 
 
-def _position(control):
-    """The index of a control's present value, as a Vega expression."""
-    values = control.values.tolist()
-    if control.index == "choice":
-        return f"indexof({json.dumps(values)}, {control.name})"
-    return f"round(({control.name} - {values[0]!r}) / {values[1] - values[0]!r})"
-
-
 def _scale(bounds):
     return alt.Scale(domain=list(bounds), nice=False) if bounds else alt.Scale(zero=False)
 
@@ -173,7 +250,7 @@ def _scale(bounds):
 def explore(
     parameter: str,
     values: ArrayLike,
-    panels: Sequence[Callable],
+    panels: Sequence[Panel],
     *,
     label: str,
     description: str,
@@ -186,67 +263,71 @@ def explore(
     parameter : str
         Name of the column that the slider selects: an identifier, since the page evaluates it.
     values : array_like, shape (k,)
-        Evenly spaced slider positions, ascending.
+        The slider's values, ascending, in any steps: give the numbers that a reader thinks in
+        (32, 64, 128), not their logarithms. The present one stands beside the slider.
     panels : list
         From `panel`, shown side by side.
     label : str
-        Written beside the slider.
+        Written before the slider.
     description : str
         Alternative text: what the chart shows.
     choice : (str, array_like, str), optional
-        A second column with its values, in any steps, and the label of their radio buttons.
+        A second column with its values and the label of their menu.
 
     Returns
     -------
     Explorer
-        Displays itself; its attribute ``chart`` is the Altair chart.
+        Displays itself; its attribute ``charts`` holds an Altair chart a panel.
     """
     for name in (parameter, *(choice or ())[:1]):
         if not name.isidentifier():
             raise ValueError(f"parameter={name!r} must be an identifier: the page evaluates it")
-    controls = [_slider(parameter, _checks.real_array("values", values), label)]
+    values = _checks.real_array("values", values)
+    if values.ndim != 1 or len(values) < 2 or not (np.diff(values) > 0).all():
+        raise ValueError(f"values={values} must be two or more that ascend")
+    controls = [_Control(parameter, values, label, "slide")]
     if choice:
-        controls.append(_radio(*choice))
-    chart = alt.hconcat(*(build(controls) for build in panels))
-    chart = chart.add_params(*(control.param for control in controls))
-    chart = chart.resolve_scale(color="independent")
-    chart = chart.properties(description=description, background="white")
-    return Explorer(chart.configure_axis(gridColor="#e6e6e6"))
-
-
-def _slider(name, values, label):
-    steps = np.diff(values)
-    if len(values) < 2 or not (np.allclose(steps, steps[0], rtol=1e-6, atol=0) and steps[0] > 0):
-        raise ValueError(f"values={values} must ascend in even steps")
-    low, high = float(f"{values[0]:.12g}"), float(values[-1])
-    step = float(f"{steps.mean():.6g}")  # short: the page shows positions as it counts them,
-    last = float(f"{low + len(steps) * step:.12g}")  # in decimals, so that the last one is this
-    binding = alt.binding_range(min=low, max=max(high, last), step=step, name=label)
-    param = alt.param(name=name, value=float(values[len(values) // 2]), bind=binding)
-    return _Control(param, name, values, "slide")
-
-
-def _radio(name, values, title):
-    values = _checks.real_array("choice", values)
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"choice={name!r} must give a column, two or more values, a label")
-    options = values.tolist()
-    radio = alt.binding_radio(options=options, labels=[f"{v:g} " for v in options], name=title)
-    param = alt.param(name=name, value=options[len(options) // 2], bind=radio)
-    return _Control(param, name, values, "choice")
+        values = _checks.real_array("choice", choice[1])
+        if values.ndim != 1 or len(values) < 2:
+            raise ValueError(
+                f"choice={choice[0]!r} must give a column, two or more values, a label"
+            )
+        controls.append(_Control(choice[0], values, choice[2], "choice"))
+    return Explorer(panels, controls, description)
 
 
 class Explorer:
-    """An Altair chart whose HTML is the same on every run (Altair itself draws a random id)."""
+    """Charts that share their controls; their HTML is the same on every run."""
 
-    def __init__(self, chart: alt.HConcatChart):
-        self.chart = chart
+    def __init__(self, panels: Sequence[Panel], controls: Sequence[_Control], description: str):
+        charts = [panel.chart(controls) for panel in panels]
+        self.description, self._panels, self._controls = description, panels, controls
+        text = repr((controls, description, [chart.to_json() for chart in charts]))
+        self._page = "explorer-" + hashlib.sha256(text.encode()).hexdigest()[:16]
+        params = [control.param(self._page) for control in controls]
+        others = [f"{panel.y} against {panel.x}" for panel in panels[1:]]
+        self.charts = [
+            chart.add_params(*params).properties(description=words)
+            for chart, words in zip(charts, [description, *others], strict=True)
+        ]
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        page = self.chart._repr_mimebundle_()["text/html"]
-        spec = self.chart.to_json(indent=None)
-        name = "altair-viz-" + hashlib.sha256(spec.encode()).hexdigest()[:16]
-        return {
-            "text/html": re.sub(r"altair-viz-[0-9a-f]{32}", name, page),
-            "text/plain": f"<interactive figure: {self.chart.description}>",
-        }
+        frames = scripts = ""
+        for k, (panel, chart) in enumerate(zip(self._panels, self.charts, strict=True)):
+            page = chart.to_html(
+                output_div=f"{self._page}-{k}",
+                embed_options={"actions": False, "renderer": panel.renderer},
+                fullhtml=False,
+                template="universal",  # as Altair itself shows a chart: on a page and in notebooks
+            )
+            frame, tag, script = page.partition("<script")
+            frames += f'<div style="flex-basis: {panel.width + 60}px">{frame}</div>'
+            scripts += tag + script  # which ask how wide the frame is: after all frames
+        controls = "".join(control.html(self._page) for control in self._controls)
+        words = html.escape(self.description)
+        page = (
+            f'{_STYLE}<div class="explorer"><noscript><p>A figure with a slider, which needs '
+            f'JavaScript. {words}</p></noscript><div class="vega-bindings">{controls}</div>'
+            f'<div class="explorer-panels">{frames}</div></div>{scripts}'
+        )
+        return {"text/html": page, "text/plain": f"<interactive figure: {self.description}>"}
