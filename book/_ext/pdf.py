@@ -7,6 +7,7 @@ another, so that links between them stay alive.
 
 import contextlib
 import copy
+import logging
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ import yaml
 from bs4 import BeautifulSoup
 from pypdf.generic import NameObject, TextStringObject
 
+logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium counts its objects otherwise
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 HTML, OUT = ROOT / "_build" / "html", ROOT / "_build" / "pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
