@@ -77,3 +77,20 @@ def test_a_printed_chapter_is_whole(chromium, html, tmp_path):
                 assert goal["/Dest"] in reader.named_destinations
             else:
                 assert re.match("https?:|mailto:", goal["/A"]["/URI"])
+
+
+@pytest.mark.built
+@pytest.mark.browser
+def test_a_reader_prints_a_page_light_with_its_number_and_without_folded_code(chromium, site):
+    with chromium.new_context(color_scheme="dark") as context:
+        page = context.new_page()
+        page.goto(f"{site}/{CHAPTER}.html")
+        page.wait_for_function("document.documentElement.dataset.theme == 'dark'")
+        assert page.locator("details.hide").first.is_visible()
+        page.emulate_media(media="print")
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == "light"
+        assert page.locator("article h1 .section-number").is_visible()
+        assert not any(code.is_visible() for code in page.locator("details.hide").all())
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"

@@ -86,12 +86,12 @@ def notebook(path, run, now):
 
 
 def pytest_of(folder, *options):
-    command = [sys.executable, "-m", "pytest", "-p", "tests.notebooks", "--nbval-lax", *options]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.notebooks", "--nbval-lax"]
     command += [
         "--nbval-current-env",
-        "--rootdir",
-        folder,
+        f"--rootdir={folder}",
         f"--junitxml={folder / 'a.xml'}",
+        *options,
         folder,
     ]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
