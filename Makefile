@@ -53,9 +53,8 @@ pdf: book  ## print the book and each of its parts, into _build/pdf (needs Chrom
 	@$(BIN)/python book/_ext/pdf.py
 
 release: pdf export  ## what a release attaches, into _build/release: PDF, offline site, notebooks
-	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/release
+	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/notebooks.zip _build/release
 	@cd _build && ../$(BIN)/python -m zipfile -c release/offline-site.zip html
-	@cd _build && ../$(BIN)/python -m zipfile -c release/notebooks.zip notebooks
 
 scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails where one does not hold
 	@$(BIN)/python book/_ext/scorecard.py
