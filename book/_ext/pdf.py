@@ -36,8 +36,8 @@ SET = """async () => {
     await document.fonts.ready;
     await Promise.all([...document.images].map(image => image.decode()));
 }"""
-DRAWN = """() => document.querySelectorAll('.vega-embed :is(svg, canvas)').length
-    >= document.querySelectorAll('[id^=altair-viz]').length"""
+DRAWN = """() => document.querySelectorAll('.vega-embed:has(svg, canvas)').length
+    >= [...document.scripts].filter(script => script.text.includes('vegaEmbed(')).length"""
 # a heading that moved to the next page has its title twice in Chromium's outline
 TITLES = """all => all.map(heading => {
     const copy = heading.cloneNode(true);
@@ -143,8 +143,10 @@ class Document:
         for tag in article.select(FURNITURE):
             tag.decompose()
         article["id"] = name = page.replace("/", "-")
+        scripts = " ".join(script.text for script in article.find_all("script"))
+        kept = set(re.findall('"#?([^"]+)"', scripts))  # names of charts, unique as they are
         for tag in article.find_all(True):
-            if tag is not article and tag.get("id") and not tag["id"].startswith("altair-viz"):
+            if tag.get("id") and tag["id"] not in kept:
                 tag["id"] = f"{name}--{tag['id']}"
             if level := re.fullmatch("h([1-5])", tag.name):
                 tag.name = f"h{int(level[1]) + 1}"
@@ -152,8 +154,6 @@ class Document:
                 self._link(tag, page)
             elif tag.get("src"):
                 self._localise(tag, page)
-            if tag.name == "details" and not page.endswith("/scorecard"):
-                tag["open"] = ""
         return article
 
     def _link(self, tag, page):
@@ -202,14 +202,16 @@ def typeset(browser, document, path):
     path.parent.mkdir(parents=True, exist_ok=True)
     source = path.with_suffix(".html")
     source.write_text(str(document.soup), "utf-8")
-    with browser.new_context(viewport={"width": 800, "height": 1000}) as context:
+    # charts are drawn as wide as the text on the paper, and as sharp
+    view = {"viewport": {"width": 755, "height": 1000}, "device_scale_factor": 2}
+    with browser.new_context(**view) as context:
         page = context.new_page()
         page.set_default_timeout(300_000)
         page.route(re.compile("^https?:"), lambda route: route.abort())
+        page.emulate_media(media="print", color_scheme="light")
         page.goto(source.as_uri())
         page.evaluate(SET)
         page.wait_for_function(DRAWN)
-        page.emulate_media(media="print", color_scheme="light")
         options = {"path": path, "prefer_css_page_size": True, "print_background": True}
         options |= {"outline": True, "tagged": True, "scale": 0.85}
         page.pdf(**options)
