@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := $(BIN)/ruff check --quiet --ignore B905,SIM300,B018,E402,E501 --stdin-filename cell.py -
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book check test notebooks serve scorecard bench lint current clean
+.PHONY: help book check test notebooks serve scorecard bench lint current clean pdf release
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -48,6 +48,13 @@ notebooks: .venv/.ready  ## execute what is stale and write the executed noteboo
 
 serve: book  ## build, then serve the book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html --bind localhost 8000
+
+pdf: book  ## print the book and each of its parts, into _build/pdf (needs Chromium)
+	@$(BIN)/python book/_ext/pdf.py
+
+release: pdf export  ## what a release attaches, into _build/release: PDF, offline site, notebooks
+	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/notebooks.zip _build/release
+	@cd _build && ../$(BIN)/python -m zipfile -c release/offline-site.zip html
 
 scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails where one does not hold
 	@$(BIN)/python book/_ext/scorecard.py
