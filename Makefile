@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := $(BIN)/ruff check --quiet --ignore B905,SIM300,B018,E402,E501 --stdin-filename cell.py -
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book check test notebooks serve scorecard bench lint current clean pdf release
+.PHONY: help book check test notebooks serve export lab pdf release links scorecard bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails w
 
 bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
 	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+
+links: .venv/.ready  ## check the external links; needs the network
+	@$(BIN)/jupyter-book build --builder linkcheck --quiet .
 
 lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
 	@$(BIN)/ruff check --quiet lib tests benchmarks book/_ext

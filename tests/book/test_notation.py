@@ -1,0 +1,103 @@
+"""The symbols: one meaning a chapter, names that exist, tables that can be read."""
+
+import ast
+import collections
+import re
+
+import notation
+import pytest
+from chapters import code
+
+from .conftest import BOOK, CHAPTERS, PAGES, ROOT, name
+
+NAMES = [name(path).removesuffix("_in_depth") for path in CHAPTERS]
+
+
+def library():
+    """Names that the library gives, members also as Class.member."""
+    found = set()
+    for path in (ROOT / "lib" / "twolayer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add(node.name)
+            if isinstance(node, ast.ClassDef):
+                fields = [v.target.id for v in node.body if isinstance(v, ast.AnnAssign)]
+                methods = [v.name for v in node.body if isinstance(v, ast.FunctionDef)]
+                found |= {*fields, *(f"{node.name}.{member}" for member in fields + methods)}
+            if isinstance(node, ast.arg):
+                found.add(node.arg)
+            if isinstance(node, ast.Assign):
+                found |= {v.id for v in node.targets if isinstance(v, ast.Name)}
+    return found
+
+
+def test_scopes_are_chapters_and_each_has_its_table():
+    scopes = [g["chapters"] for g in notation.groups() if g["chapters"] != "all"]
+    assert {chapter for scope in scopes for chapter in scope} == set(NAMES)
+    assert sorted(scope[0] for scope in scopes if len(scope) == 1) == sorted(set(NAMES))
+
+
+@pytest.mark.parametrize("chapter", NAMES)
+def test_no_symbol_has_two_meanings_in_a_chapter(chapter):
+    count = collections.Counter(s for row in notation.of(chapter) for s in notation.symbols(row))
+    assert [symbol for symbol, times in count.items() if times > 1] == []
+
+
+def test_names_in_code_exist():
+    known, missing = library(), []
+    for group in notation.groups():
+        for row in group["symbols"]:
+            for word in filter(None, re.split(", ", row.get("code", ""))):
+                scope = NAMES if group["chapters"] == "all" else group["chapters"]
+                text = "\n".join(line for c in scope for line in code(BOOK / f"{c}.md"))
+                if word not in known and not re.search(rf"\b{word}\b", text):
+                    missing.append((row["symbol"], word))
+    assert missing == []
+
+
+def test_every_row_and_every_paper_is_on_the_page():
+    page = notation.whole()
+    for group in notation.groups():
+        for row in group["symbols"]:
+            assert f"| {row['symbol']} | {row['meaning']} |" in page
+            assert set(row) <= {"symbol", "code", "meaning", "ba2022", "cui2024", "damian2022"}
+    for paper in ("ba2022", "cui2024", "damian2022"):
+        theirs = {row[paper] for g in notation.groups() for row in g["symbols"] if paper in row}
+        chapters = [g["chapters"] for g in notation.groups() if paper in g.get("papers", ())]
+        shown = [
+            r for c in chapters for r in (notation.common() if c == "all" else notation.of(*c))
+        ]
+        assert theirs <= {row.get(paper) for row in shown}
+
+
+def test_no_meaning_points_elsewhere():
+    for path in [notation.SOURCE, *PAGES]:
+        if path.stem == "notation":
+            assert not re.search(r"\bthere: ", path.read_text("utf-8")), path
+
+
+@pytest.mark.built
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [375, 1366])
+def test_tables_fit_and_meanings_are_visible(chromium, site, width):
+    page = chromium.new_page(viewport={"width": width, "height": 800})
+    page.goto(f"{site}/book/notation.html")
+    page.wait_for_function("document.querySelectorAll('mjx-container').length > 200")
+    boxes = page.locator(".notation table").evaluate_all(
+        "all => all.map(t => [t.scrollWidth, t.closest('.notation').clientWidth])"
+    )
+    assert len(boxes) == len(set(NAMES)) + 1
+    assert all(table <= room for table, room in boxes)
+    right = page.locator(".notation tbody td:nth-child(2)").evaluate_all(
+        "all => Math.max(...all.map(cell => cell.getBoundingClientRect().right))"
+    )
+    assert right <= width
+    page.close()
+
+
+@pytest.mark.built
+@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+def test_a_chapter_shows_its_table_folded(html, path):
+    text = (html / "book" / f"{name(path)}.html").read_text("utf-8")
+    (classes,) = re.findall(r'<div class="([^"]*)">\n<p class="admonition-title">Notation of', text)
+    assert {"dropdown", "notation"} <= set(classes.split())
