@@ -19,7 +19,7 @@ import nbformat
 from book_machinery import DRAFT
 from docutils import nodes
 from markupsafe import Markup
-from prose import MATH, Prose, is_code_cell
+from prose import MATH, Prose
 from sphinx.errors import SphinxError
 
 FOLDER, SITE_FOLDER, BRANCH = chapters.ROOT / "_build" / "notebooks", "_notebooks", "notebooks"
@@ -124,10 +124,13 @@ def twin_cells(twin):
 
 
 def assemble(prose, tree, code, cells, site, repository):
-    """Text and code in the page's order; below the title the page's address and the installation."""
+    """Text and code in the page's order; below the title the page's address and an installation."""
     for part in prose.blocks(tree):
         if not isinstance(part, str):
-            cells.append(code_cell(next(code)))
+            cell = next(code)
+            if source_of(part).strip() != cell.source.strip():
+                raise SphinxError(f"the page shows other code than its twin:\n{cell.source}")
+            cells.append(code_cell(cell))
             captions = map(prose.caption, part.findall(nodes.figure))
             cells.extend(map(nbformat.v4.new_markdown_cell, captions))
         elif cells:
@@ -137,6 +140,8 @@ def assemble(prose, tree, code, cells, site, repository):
             if repository:
                 line = f'%pip install -q "twolayer @ git+{repository}"'
                 cells.append(nbformat.v4.new_code_cell(line))
+    if missing := list(code):
+        raise SphinxError(f"the page lacks a cell of its twin:\n{missing[0].source}")
     for index, cell in enumerate(cells):
         cell.id = f"cell-{index:03d}"
 
@@ -152,9 +157,6 @@ def notebook(app, page, twin):
         return f"attachment:{path.name}"
 
     tree = app.env.get_and_resolve_doctree(page, app.builder)
-    shown = [source_of(node).strip() for node in tree.findall(is_code_cell)]
-    if shown != [cell.source.strip() for cell in code]:
-        raise SphinxError(f"{page}: its code cells are not those of its twin")
     links = Links(page, pages, papers(app.env), site)
     prose, cells = Prose(app.env, page, links, image, anchors=not site), Cells(images)
     at = site and f"{site}/{page}.html"

@@ -1,4 +1,4 @@
-"""A resolved page as plain Markdown: blocks of text, with the nodes of its code cells in between."""
+"""A resolved page as plain Markdown: blocks of text, and between them nodes of code cells."""
 
 import itertools
 import re
@@ -21,8 +21,7 @@ def plain(node):
 
 def escaped(text):
     """Text in which Markdown sees no markup."""
-    text = re.sub(r"([\\`*$<])|(?<!\w)(_)|(_)(?!\w)", r"\\\g<0>", text)
-    return text.replace("{", r"\{")
+    return re.sub(r"[\\`*$<]|(?<!\w)_|_(?!\w)", r"\\\g<0>", text)
 
 
 def quoted(text):
@@ -93,7 +92,7 @@ class Prose:
         if "bibtex-citation" not in node["classes"]:
             return "".join(map(self.inline, node.children))
         parts = [
-            self.inline(part)
+            self.inline_reference(part)
             if isinstance(part, nodes.reference)
             else part.astext().replace("[", "(").replace("]", ")")
             for part in node.children
@@ -127,15 +126,19 @@ class Prose:
 
     def wrapped(self, parts, wrap):
         """Texts wrapped together, as far as no code cell stands between them."""
-        texts = (part if isinstance(part, nodes.Node) or part.strip() else None for part in parts)
-        kept = (part for part in texts if part is not None)
-        for is_text, group in itertools.groupby(kept, lambda part: isinstance(part, str)):
-            yield from [wrap("\n\n".join(group))] if is_text else group
+        for is_text, group in itertools.groupby(parts, lambda part: isinstance(part, str)):
+            if is_text:
+                yield wrap("\n\n".join(filter(None, group)))
+            else:
+                yield from group
 
     def body(self, node):
         return (part for child in node.children[1:] for part in self.blocks(child))
 
     def block_section(self, node):
+        if not isinstance(node[0], nodes.title):  # the body of a theorem or of an exercise
+            yield from self.children(node)
+            return
         self.level += 1
         if len(node["ids"]) > 1 and self.anchors:  # it has a label
             yield self.anchor(node)
@@ -158,8 +161,7 @@ class Prose:
             text = f"\\begin{{split}}\n{text}\n\\end{{split}}"
         number = self.number("displaymath", node)
         tag = f" \\tag{{{number}}}" if number else ""
-        anchor = self.anchor(node)
-        yield f"{anchor}\n\n$$\n{text}{tag}\n$$" if anchor else f"$$\n{text}{tag}\n$$"
+        yield f"{self.anchor(node)}$$\n{text}{tag}\n$$"
 
     def block_bullet_list(self, node, marks=itertools.repeat("-")):  # noqa: B008 - never changes
         items = []
@@ -204,12 +206,10 @@ class Prose:
         yield from self.enumerable(node, "Exercise", "exercise")
 
     def block_proof_node(self, node):
-        parts = list(self.children(node[0]))
-        parts[0] = re.sub(r"^Proof\.", "*Proof.*", parts[0])
-        yield from [
-            *parts[:-1],
-            f"{parts[-1]} ∎" if parts[-1][-2:] != "$$" else f"{parts[-1]}\n\n∎",
-        ]
+        *before, last = self.children(node[0])
+        first, *others = [*before, last if last.endswith("$$") else f"{last} ∎"]
+        yield re.sub(r"^Proof\.", "*Proof.*", first)
+        yield from [*others, "∎"] if last.endswith("$$") else others
 
     def block_solution_node(self, node):
         yield from self.wrapped(self.body(node), folded(plain(node[0])))
