@@ -203,6 +203,9 @@ def finish(app, error):
         file = FOLDER / f"{name}.ipynb"
         file.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(new, file)
+    if repository := address("BOOK_REPOSITORY"):  # what Binder installs
+        (FOLDER / "requirements.txt").write_text(f"twolayer @ git+{repository}\n", "utf-8")
+        (FOLDER / "runtime.txt").write_text("python-3.11\n", "utf-8")
     if faults:
         raise SphinxError("markup is left in exported notebooks:\n" + "\n".join(faults))
     shutil.rmtree(site := pathlib.Path(app.outdir, SITE_FOLDER), ignore_errors=True)

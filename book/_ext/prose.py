@@ -36,7 +36,7 @@ def folded(summary):
 
 
 def indented(text, width):
-    return text.replace("\n", "\n" + " " * width)
+    return re.sub(r"\n(?=[^\n])", "\n" + " " * width, text)
 
 
 class Prose:
@@ -115,6 +115,8 @@ class Prose:
             yield from method(node)
         elif "realtype" in node:
             yield from self.enumerable(node, node["realtype"].title(), node["countertype"])
+        elif isinstance(node, nodes.Admonition):
+            yield from self.block_admonition(node)
         elif isinstance(node, nodes.TextElement):
             yield self.words(node)
         else:
@@ -189,12 +191,12 @@ class Prose:
         yield "---"
 
     def block_admonition(self, node):
-        title = self.words(node[0]) if isinstance(node[0], nodes.title) else ""
-        parts = self.body(node) if title else self.children(node)
-        yield from self.wrapped(itertools.chain([f"**{title}**"] * bool(title), parts), quoted)
+        titled = isinstance(node[0], nodes.title)
+        title = self.words(node[0]) if titled else node.tagname.title()
+        parts = self.body(node) if titled else self.children(node)
+        yield from self.wrapped(itertools.chain([f"**{title}**" if title else ""], parts), quoted)
 
-    def block_sidebar(self, node):
-        yield from self.block_admonition(node)
+    block_sidebar = block_admonition
 
     def enumerable(self, node, kind, counter):
         """A theorem or an exercise, with its number and its title."""
