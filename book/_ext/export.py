@@ -251,7 +251,8 @@ def add_buttons(app, pagename, templatename, context, doctree):
         "url": Markup('{}" download="{}').format(url, file),  # the theme has no place for it
     }
     menu["buttons"].insert(0, notebook)
-    if repository := address("BOOK_REPOSITORY"):
+    repository = address("BOOK_REPOSITORY")
+    if repository.startswith("https://github.com/"):
         group = {
             "type": "group",
             "tooltip": "Run this chapter",
