@@ -27,6 +27,22 @@ book: .venv/.ready  ## build the book into _build/html (runs only chapters whose
 	@$(if $(DRAFT),BOOK_DRAFT=1) $(BIN)/jupyter-book build $(if $(DRAFT),,--warningiserror) --nitpick --keep-going --quiet .
 	@echo "The book: _build/html/index.html"
 
+export: book  ## the chapters as notebooks without markup, in _build/notebooks (and notebooks.zip)
+	@cd _build && ../$(BIN)/python -m zipfile -c notebooks.zip notebooks
+	@echo "The notebooks: _build/notebooks, in one file _build/notebooks.zip"
+
+# jupyterlab-myst shows nothing where JupyterLab draws only the cells in view
+LAB := .venv/share/jupyter/lab/settings
+.venv/.lab-ready: .venv/.ready requirements-lab.txt
+	@echo "adding JupyterLab to .venv, once" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-lab.txt
+	@mkdir -p $(LAB)
+	@echo '{"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}' > $(LAB)/overrides.json
+	@touch $@
+
+lab: .venv/.lab-ready  ## open the chapters in JupyterLab, which shows their text as the pages do
+	@$(BIN)/jupyter lab --notebook-dir=book
+
 check: .venv/.ready lint  ## lint, unit tests, structure, and that results are current: within a minute
 	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not built" tests/lib tests/book
 

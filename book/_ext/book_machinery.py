@@ -84,11 +84,6 @@ def buttons(config):
             "use_repository_button": True,
             "use_issues_button": True,
             "use_edit_page_button": True,
-            "launch_buttons": {
-                "notebook_interface": "jupyterlab",
-                "binderhub_url": "https://mybinder.org",
-                "colab_url": "https://colab.research.google.com",
-            },
         }
 
 

@@ -125,7 +125,8 @@ def key(path, root=ROOT):
     """
     sources = code(path)
     text = "\n".join(sources)
-    tables = [f for f in sorted(path.parent.glob("*.csv")) if f.name in text]
+    stored = sorted((root / "lib/twolayer/lab/tables").glob("*.csv"))
+    tables = [f for f in stored if f'"{f.stem}"' in text]
     return {
         "code": _digest(json.dumps(sources).encode()),
         "library": {m: _module_digest(_file_of(m, root)) for m in modules(sources)},

@@ -35,8 +35,6 @@ def test_repository_buttons_come_from_the_environment(monkeypatch):
     assert options["repository_url"] == "https://example.org/some/book"
     assert options["use_edit_page_button"]
     assert options["use_issues_button"]
-    assert options["launch_buttons"]["colab_url"]
-    assert options["launch_buttons"]["binderhub_url"]
 
 
 @pytest.mark.built
@@ -52,6 +50,8 @@ def test_make_help_lists_every_target():
     out = make("help").stdout
     for target in [
         "book",
+        "export",
+        "lab",
         "check",
         "test",
         "notebooks",

@@ -114,13 +114,13 @@ def test_the_key_sees_what_results_depend_on_and_nothing_else(tree, file, edit, 
 
 
 def test_the_key_sees_the_stored_tables_that_a_chapter_names(tree):
-    path = write(tree, body='TABLE = "small.csv"')
+    path, tables = write(tree, body='TABLE = "small"'), tree / "lib/twolayer/lab/tables"
     for table in ("small.csv", "other.csv"):
-        (path.parent / table).write_text("a\n1\n")
+        (tables / table).write_text("a\n1\n")
     before = chapters.key(path, tree)
-    (path.parent / "other.csv").write_text("a\n2\n")
+    (tables / "other.csv").write_text("a\n2\n")
     assert chapters.key(path, tree) == before
-    (path.parent / "small.csv").write_text("a\n2\n")
+    (tables / "small.csv").write_text("a\n2\n")
     assert chapters.changes(path, before, tree) == ["small.csv"]
 
 

@@ -417,3 +417,15 @@ def test_tables_that_are_refused(tmp_path):
     (tmp_path / "t.csv").write_text("d\n1\n")
     with pytest.raises(ValueError, match="not a table"):
         load(tmp_path / "t.csv")
+
+
+def test_a_bare_name_is_a_table_of_the_library(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys.modules[load.__module__], "__file__", str(tmp_path / "sweep.py"))
+    (tmp_path / "tables").mkdir()
+    monkeypatch.chdir(tmp_path)
+    store("large", {"d": [16]}, command="make", seconds=1)
+    assert load("large").d.tolist() == [16]
+    assert (tmp_path / "tables" / "large.csv").exists()
+    store("large.csv", {"d": [32]}, command="make", seconds=1)  # a file in this folder
+    assert load(tmp_path / "large.csv").d.tolist() == [32]
+    assert load("large").d.tolist() == [16]

@@ -438,6 +438,13 @@ def standard_error(values: ArrayLike, axis: int = -1) -> Any:
     return (values.std(axis, ddof=1) / np.sqrt(values.shape[axis]))[()]
 
 
+def _table(path):
+    """A CSV file; a bare name is that of a table which comes with the library."""
+    path = pathlib.Path(path)
+    bare = path.name == str(path) and not path.suffix
+    return pathlib.Path(__file__).parent / "tables" / f"{path}.csv" if bare else path
+
+
 def store(path: str | os.PathLike, columns: Mapping, *, command: str, seconds: float) -> None:
     """Write the results of a large run as a table that a chapter can read back.
 
@@ -446,7 +453,8 @@ def store(path: str | os.PathLike, columns: Mapping, *, command: str, seconds: f
     Parameters
     ----------
     path : str or path
-        A CSV file; its folder must exist.
+        A CSV file, whose folder must exist; or a name without folder and suffix: then it becomes
+        the library's own table of that name.
     columns : pandas.DataFrame or dict of str to array_like, shape (k,)
         Numbers (six digits are kept) or words.
     command : str
@@ -471,7 +479,7 @@ def store(path: str | os.PathLike, columns: Mapping, *, command: str, seconds: f
         f"# run time: {seconds:.0f} s\n"
     )
     body = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    pathlib.Path(path).write_text(header + body, "utf-8")
+    _table(path).write_text(header + body, "utf-8")
 
 
 def load(path: str | os.PathLike) -> pandas.DataFrame:
@@ -480,13 +488,20 @@ def load(path: str | os.PathLike) -> pandas.DataFrame:
     Parameters
     ----------
     path : str or path
+        A CSV file, or the name of a table that comes with the library.
 
     Returns
     -------
     pandas.DataFrame
+
+    Examples
+    --------
+    >>> load("learning_directions").columns.tolist()
+    ['d', 'q', 'method', 'seed', 'value']
     """
     import pandas
 
+    path = _table(path)
     lines = pathlib.Path(path).read_text("utf-8").splitlines()
     header = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("# "), lines))
     if not lines or not lines[0].startswith("# command: ") or len(lines) < header + 2:
