@@ -1,6 +1,5 @@
-"""The extension, the Makefile and the set-up cell."""
+"""The extension and the Makefile."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import altair as alt
 import book_machinery
 import pytest
 
-from .conftest import CHAPTERS, ROOT, name, source
+from .conftest import ROOT
 
 
 def make(*arguments, **environment):
@@ -79,43 +78,6 @@ def test_a_missing_or_old_python_gets_one_line(tmp_path, python):
     (line,) = [v for v in done.stdout.splitlines() if "Python >= 3.11 is needed" in v]
     assert ("was not found" in line) == (python == "missing")
     assert ("is 3.9.1" in line) == (python == "old")
-
-
-@pytest.mark.parametrize("path", CHAPTERS, ids=name)
-@pytest.mark.parametrize("case", ["installed", "repository", "colab", "unknown"])
-def test_setup_cell_installs_when_and_only_when_the_library_is_missing(path, case, monkeypatch):
-    cell = next(c for c in source(path).cells if c.cell_type == "code").source
-    calls, moves = [], []
-    monkeypatch.setattr(subprocess, "run", lambda command, check: calls.append(command))
-    monkeypatch.setattr(os, "chdir", moves.append)
-    for variable in ("BOOK_REPOSITORY", "COLAB_JUPYTER_IP", "KMP_TARGET_PORT"):
-        monkeypatch.delenv(variable, raising=False)
-    if case != "installed":
-        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    if case == "repository":
-        monkeypatch.setenv("BOOK_REPOSITORY", "https://example.org/a/b")
-    if case == "colab":
-        import io
-        import urllib.request
-
-        monkeypatch.setenv("COLAB_JUPYTER_IP", "127.0.0.1")
-        monkeypatch.setenv("KMP_TARGET_PORT", "9")
-        answer = b'[{"path": "fileId=https%3A%2F%2Fgithub.com%2Fa%2Fb%2Fblob%2Fmain%2Fx.ipynb"}]'
-        monkeypatch.setattr(urllib.request, "urlopen", lambda address: io.BytesIO(answer))
-    if case == "unknown":
-        with pytest.raises(SystemExit, match="set BOOK_REPOSITORY"):
-            exec(cell, {})
-    else:
-        exec(cell, {})
-    want = {"repository": "git+https://example.org/a/b", "colab": "git+https://github.com/a/b"}
-    installs = [command[-1] for command in calls if "pip" in command]
-    assert installs == [want[c] for c in [case] if c in want]
-    clones = [command for command in calls if "clone" in command]
-    stored = path.with_suffix(".csv").exists()  # a chapter that reads a table needs its folder too
-    assert len(clones) == len(moves) == (len(installs) if stored else 0)
-    if clones:
-        assert f"git+{clones[0][-2]}" == installs[0]
-        assert moves[0].endswith(f"book/{path.parent.name}")
 
 
 def test_vendored_bundles_are_the_versions_that_altair_asks_for():
