@@ -25,8 +25,9 @@ def picture(notebook):
     image = chapters.hero(notebook)
     if image:
         return image, re.search(r"!\[([^\]]+)\]", notebook.cells[0].source)[1]
-    data = next(o["data"]["image/png"] for o in shown[0].outputs if "image/png" in o.get("data", {}))
-    return base64.b64decode(data), shown[0].metadata["mystnb"]["image"]["alt"]
+    first = shown[0]
+    data = next(o.data["image/png"] for o in first.outputs if "image/png" in o.get("data", {}))
+    return base64.b64decode(data), first.metadata["mystnb"]["image"]["alt"]
 
 
 def card(path):

@@ -69,7 +69,7 @@ def headings(path):
 
 
 def words(path):
-    """Words of the prose: a formula in a line is one; displayed ones, solutions and alt text are none."""
+    """Words of the prose; a formula in a line is one, displayed ones and solutions are none."""
     text = re.sub(r":::\{solution-start\}.*?\{solution-end\}", "", prose(path), flags=re.S)
     text = re.sub(r"\$\$.*?\$\$(?: \(eq-\S+\))?", " ", text, flags=re.S)
     text = re.sub(r"\$[^$]+\$", "x", re.sub(r"^!\[.+$", "", text, flags=re.M))

@@ -36,14 +36,14 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#00
 def use_style() -> None:
     """Set the book's matplotlib style: opaque white, thin axes, colour-blind-safe colours.
 
-    A figure 7.5 inches wide fills the page at its own size, with text of 9 points or more; notebooks
-    draw it with twice as many pixels.
+    A figure 7.4 inches wide fills the page at its own size, with text of 9 points or more, drawn
+    with twice as many pixels in notebooks.
     """
     if IPython.get_ipython() is not None:
         set_matplotlib_formats("retina")
     plt.rcParams.update(
         {
-            "figure.figsize": (7.5, 4.0),
+            "figure.figsize": (7.4, 4.0),
             "figure.dpi": 100,
             "figure.facecolor": "white",
             "figure.constrained_layout.use": True,
