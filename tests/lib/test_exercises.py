@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,10 @@ def unanswered(a, b):
     return ...
 
 
+def unfinished(a, b):
+    slope = ...  # noqa: F841
+
+
 def without_return(a, b):
     a / b
 
@@ -23,6 +29,7 @@ def without_return(a, b):
     [
         (ratio, "correct"),
         (unanswered, "not answered yet"),
+        (unfinished, "not answered yet"),
         (without_return, r"0 of 3 cases right; case \(3.0, 0.5\): did you forget `return`\?"),
         (lambda a, b: b / a, r"0 of 3 .* case \(3.0, 0.5\): right shape, wrong value"),
         (lambda a, b: a, "0 of 3 cases right; .* wrong value"),
@@ -40,8 +47,6 @@ def test_says_what_is_wrong_and_does_not_raise(answer, words, expected):
     message = check(answer, CASES, expected)
     assert isinstance(message, str)
     assert repr(message) == message
-    import re
-
     assert re.fullmatch(words + ("" if message == "correct" else ".*"), message), message
     assert "20.0" not in message
 
