@@ -16,6 +16,6 @@ Search._parseQuery = (query) => {
 };
 if (location.protocol === "file:") {
   const note = document.createElement("p");
-  note.textContent = "Opened from a file, the search lists titles only; `make serve` gives excerpts too.";
+  note.textContent = "Opened from a file, the search lists titles only. The command “make serve” gives excerpts too.";
   document.getElementById("search-results").before(note);
 }

@@ -18,7 +18,7 @@ def test_words_are_linked_once_a_page_with_their_meaning(html, path):
     if "{term}" not in path.read_text("utf-8"):
         pytest.skip("no word is linked yet")
     links = [link for link, _ in found]
-    assert len(links) > 5
+    assert links
     assert len(set(links)) == len(links), "only the first use is a link"
     assert all(title for _, title in found)
 

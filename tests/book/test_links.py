@@ -6,6 +6,7 @@ import re
 import urllib.parse
 from html.parser import HTMLParser
 
+import api
 import pybtex.database
 import pytest
 import references
@@ -63,6 +64,11 @@ def reachable(start):
     return sorted(found)
 
 
+def plain(text):
+    """Without tags, brackets and commas."""
+    return " ".join(re.sub(r"[\[\],]", "", entities.unescape(re.sub("<[^>]*>", "", text))).split())
+
+
 @pytest.mark.built
 def test_every_address_within_the_site_exists(html):
     pages, broken = reachable([HTML / "book" / "intro.html", HTML / "search.html"]), []
@@ -88,13 +94,11 @@ def test_every_reference_has_an_address():
 
 @pytest.mark.built
 def test_arxiv_numbers_are_links(html):
-    number = re.compile(r"arXiv:\d{4}\.\d{4,5}")
+    number = re.compile(r"arXiv[: ](\d{4}\.\d{4,5})")
     for path in reachable([HTML / "book" / "intro.html"]):
         links = [(address, text) for address, text in page(path).links if number.search(text)]
         for address, text in links:
-            assert (
-                address == f"https://arxiv.org/abs/{number.search(text)[0].removeprefix('arXiv:')}"
-            )
+            assert address == f"https://arxiv.org/abs/{number.search(text)[1]}"
         text = re.sub("<[^>]+>", "", path.read_text("utf-8"))
         assert len(number.findall(text)) == len(links), path.name
 
@@ -113,6 +117,28 @@ def test_labels_of_references_are_what_the_text_cites(html):
                 assert labels[key] in plain(cited), (path.name, plain(cited))
 
 
-def plain(text):
-    """Without tags, brackets and commas."""
-    return " ".join(re.sub(r"[\[\],]", "", entities.unescape(re.sub("<[^>]*>", "", text))).split())
+@pytest.mark.built
+def test_the_api_page_begins_with_all_names(html):
+    path = HTML / "book" / "api.html"
+    text = path.read_text("utf-8")
+    names = re.findall(r'<dt class="sig[^>]* id="(twolayer\.[\w.]+)"', text)
+    top = [a for a, _ in page(path).links if a.startswith("#twolayer.")]
+    functions = {n for n in names if not n.split(".")[-2][0].isupper()}
+    assert len(functions) > 100
+    assert {f"#{name}" for name in functions} <= set(top)
+    assert text.index(f'href="#{names[-1]}"') < text.index(f'id="{names[0]}"')
+
+
+@pytest.mark.built
+def test_names_of_the_library_in_the_text_lead_to_the_api_page(html):
+    path = HTML / "book" / "foundations" / "lazy_and_rich.html"
+    found = {text: address for address, text in page(path).links if "api.html#" in address}
+    assert found["relu_ntk"] == "../api.html#twolayer.kernels.relu_ntk"
+
+
+def test_a_name_that_two_modules_have_or_a_plain_word_is_no_link():
+    names = ("a.squared_overlap", "b.squared_overlap", "a.run", "a.Teacher")
+    known = api.unambiguous(dict.fromkeys(names, "entry"))
+    assert known["squared_overlap"] is None
+    assert "run" not in known
+    assert known["Teacher"] == known["a.run"] == "entry"

@@ -3,6 +3,7 @@
 import ast
 import collections
 import re
+import types
 
 import notation
 import pytest
@@ -74,6 +75,25 @@ def test_no_meaning_points_elsewhere():
     for path in [notation.SOURCE, *PAGES]:
         if path.stem == "notation":
             assert not re.search(r"\bthere: ", path.read_text("utf-8")), path
+
+
+def test_the_pages_of_a_pair_share_a_table_at_the_end_of_the_setting_or_of_the_page():
+    app = types.SimpleNamespace(env=types.SimpleNamespace(note_dependency=lambda file: None))
+    table = notation.folded(notation.of("first_step/one_step"))
+    pages = {
+        "one_step": "# A\n\n## The setting\n\nWords.\n\n(next)=\n## The theory\n",
+        "one_step_in_depth": "# A\n\n## Another\n\nWords.\n",
+    }
+    for page, text in pages.items():
+        source = [text]
+        notation.place(app, f"book/first_step/{page}", source)
+        assert table in source[0]
+        assert source[0].index("Words.") < source[0].index(table)
+        assert source[0].replace(table, "").split() == text.split()
+        assert source[0].find("(next)=") in (-1, *range(source[0].index(table), len(source[0])))
+    other = ["# B\n"]
+    notation.place(app, "book/glossary", other)
+    assert other == ["# B\n"]
 
 
 @pytest.mark.built
