@@ -142,12 +142,10 @@ class Prose:
             yield from self.children(node)
             return
         self.level += 1
-        if len(node["ids"]) > 1 and self.anchors:  # it has a label
-            yield self.anchor(node)
         key = "" if self.level == 1 else f"#{node['ids'][0]}"
         number = ".".join(map(str, self.sections.get(key, ())))
         title = f"{number}. {self.words(node[0])}" if number else self.words(node[0])
-        yield f"{'#' * self.level} {title}"
+        yield f"{'#' * self.level} {self.anchor(node)}{title}"
         yield from self.body(node)
         self.level -= 1
 
