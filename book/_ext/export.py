@@ -25,6 +25,8 @@ from sphinx.errors import SphinxError
 FOLDER, SITE_FOLDER, BRANCH = chapters.ROOT / "_build" / "notebooks", "_notebooks", "notebooks"
 HIDDEN = {"hide-input", "hide-cell"}
 
+ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
+INNER = re.compile(r"\]\(((?:[\w./-]+\.ipynb)?)#([^)]+)\)")
 LEFTOVERS = {
     "role": r"\{[a-z][\w:.+-]*\}`",
     "directive": r"(`{3,}|~{3,}|:{3,}) *\{",
@@ -34,7 +36,7 @@ LEFTOVERS = {
     "equation label": r"\$\$ *\([a-z]+[-:][\w:-]+\)\s*$",
     "cell break": r"^\+\+\+",
     "comment": r"^% ",
-    "unresolved reference": r"\?\?",
+    "unresolved reference": r"\?\?|\]\((?:[\w./-]+\.ipynb)?#(?!cell-id=)",
 }
 
 
@@ -187,17 +189,40 @@ def leftovers(notebook, names=frozenset()):
         yield from ((index, *fault) for fault in found)
 
 
+def lead_to_cells(notebooks):
+    """Let links to anchors lead to the cells that hold them, in JupyterLab; drop the anchors."""
+    places = {}
+    for page, notebook in notebooks.items():
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                places |= {(page, anchor): cell.id for anchor in ANCHOR.findall(cell.source)}
+                cell.source = ANCHOR.sub("", cell.source)
+
+    def lead(page, found):
+        file, anchor = found.groups()
+        other = posixpath.normpath(posixpath.join(posixpath.dirname(page), file))
+        cell = places.get((other.removesuffix(".ipynb") if file else page, anchor))
+        return f"]({file}#cell-id={cell})" if cell else found[0]
+
+    for page, notebook in notebooks.items():
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = INNER.sub(lambda found, page=page: lead(page, found), cell.source)
+
+
 def finish(app, error):
     """Write the notebooks beside the built pages; fail on what readers could not read."""
     if error or app.builder.name != "html":
         return
     shutil.rmtree(FOLDER, ignore_errors=True)
-    faults, names = [], labels(app.env)
+    notebooks, faults, names = {}, [], labels(app.env)
     for path in chapters.chapters():
         name, place = chapters.name(path), chapters.current(path, draft=DRAFT)
         if place is None or f"book/{name}" not in app.env.found_docs:
             continue
-        new = notebook(app, f"book/{name}", nbformat.read(place, 4))
+        notebooks[name] = notebook(app, f"book/{name}", nbformat.read(place, 4))
+    lead_to_cells(notebooks)
+    for name, new in notebooks.items():
         for cell, kind, words in leftovers(new, names):
             faults.append(f"{name}.ipynb, cell {cell}: {kind} {words!r}")
         file = FOLDER / f"{name}.ipynb"

@@ -108,6 +108,13 @@ class Prose:
     # blocks: each gives texts, and nodes of code cells
 
     def blocks(self, node):
+        anchor = self.anchor(node) if isinstance(node, nodes.Element) else ""
+        for part in self.unmarked(node):
+            if isinstance(part, str):  # the first text takes the names; a heading has them inside
+                part, anchor = part if anchor in part else anchor + part, ""
+            yield part
+
+    def unmarked(self, node):
         method = getattr(self, f"block_{type(node).__name__}", None)
         if is_code_cell(node):
             yield node
@@ -142,12 +149,10 @@ class Prose:
             yield from self.children(node)
             return
         self.level += 1
-        if len(node["ids"]) > 1 and self.anchors:  # it has a label
-            yield self.anchor(node)
         key = "" if self.level == 1 else f"#{node['ids'][0]}"
         number = ".".join(map(str, self.sections.get(key, ())))
         title = f"{number}. {self.words(node[0])}" if number else self.words(node[0])
-        yield f"{'#' * self.level} {title}"
+        yield f"{'#' * self.level} {self.anchor(node)}{title}"
         yield from self.body(node)
         self.level -= 1
 
@@ -163,7 +168,7 @@ class Prose:
             text = f"\\begin{{split}}\n{text}\n\\end{{split}}"
         number = self.number("displaymath", node)
         tag = f" \\tag{{{number}}}" if number else ""
-        yield f"{self.anchor(node)}$$\n{text}{tag}\n$$"
+        yield f"$$\n{text}{tag}\n$$"
 
     def block_bullet_list(self, node, marks=itertools.repeat("-")):  # noqa: B008 - never changes
         items = []
@@ -201,7 +206,7 @@ class Prose:
     def enumerable(self, node, kind, counter):
         """A theorem or an exercise, with its number and its title."""
         title = f"{kind} {self.number(counter, node)}".strip()
-        head = f"{self.anchor(node)}**{title}** {self.words(node[0])}".strip()
+        head = f"**{title}** {self.words(node[0])}".strip()
         yield from self.wrapped(itertools.chain([head], self.body(node)), quoted)
 
     def block_exercise_enumerable_node(self, node):

@@ -75,7 +75,7 @@ def test_numbers_are_those_of_the_page(html, path):
     assert re.findall(r"\\tag\{([\d.]+)\}", text) == eqno
     captions = re.findall(r'class="caption-number">([A-Z][a-z]+\.? [\d.]+) ?<', page)
     captions = [c.replace("Fig.", "Figure") for c in captions if not c.startswith("Proof")]
-    words = re.findall(r"^(?:> )?(?:<a [^>]+></a>)*\*\*([A-Z][a-z]+ [\d.]+\d)\.?\*\*", text, re.M)
+    words = re.findall(r"^(?:> )?\*\*([A-Z][a-z]+ [\d.]+\d)\.?\*\*", text, re.M)
     assert words == captions
     heading = re.search(r'<h1><span class="section-number">([\d.]+) ?</span>', page)[1]
     assert text.startswith(f"# {heading} ")
@@ -161,6 +161,37 @@ def test_references_lead_to_pages_cells_notebooks_and_papers(node, offline, publ
     papers = {("book/references", "id1"): "https://doi.org/x"}
     for site, want in (("", offline), ("s", published)):
         assert export.Links("book/a/one", pages, papers, site)(reference(**node)) == want
+
+
+@pytest.mark.built
+def test_links_between_notebooks_lead_to_cells_that_are_there(html):
+    notebooks = {path.with_suffix(".ipynb"): exported(path) for path in CHAPTERS}
+    ids = {path: {cell.id for cell in notebook.cells} for path, notebook in notebooks.items()}
+    count = 0
+    for path, notebook in notebooks.items():
+        for file, cell in re.findall(
+            r"\]\(([\w./]*\.ipynb|)(?:#cell-id=([^)]*))?\)", prose(notebook)
+        ):
+            other = (path.parent / file).resolve() if file else path
+            assert not cell or cell in ids[other], (path, file, cell)
+            assert other in ids
+            count += bool(cell)
+    assert count > 100
+
+
+def test_anchors_become_the_cells_that_hold_them():
+    texts = {"a/one": ['(1) <a id="x"></a>', "[(1)](#x), [2](../b/two.ipynb#y)"]}
+    texts["b/two"] = ['# <a id="y"></a>Two, [lost](#z)']
+    notebooks = {}
+    for page, cells in texts.items():
+        cells = [nbformat.v4.new_markdown_cell(text, id=f"c{i}") for i, text in enumerate(cells)]
+        notebooks[page] = nbformat.v4.new_notebook(cells=cells)
+    export.lead_to_cells(notebooks)
+    assert (
+        notebooks["a/one"].cells[1].source == "[(1)](#cell-id=c0), [2](../b/two.ipynb#cell-id=c0)"
+    )
+    assert notebooks["b/two"].cells[0].source == "# Two, [lost](#z)"
+    assert [fault[1] for fault in export.leftovers(notebooks["b/two"])] == ["unresolved reference"]
 
 
 REST = r"""
