@@ -144,9 +144,10 @@ class Document:
             tag.decompose()
         article["id"] = name = page.replace("/", "-")
         scripts = " ".join(script.text for script in article.find_all("script"))
-        kept = set(re.findall('"#?([^"]+)"', scripts))  # names of charts, unique as they are
         for tag in article.find_all(True):
-            if tag.get("id") and tag["id"] not in kept:
+            words = (f'"{tag.get("id")}"', f'"#{tag.get("id")}"')
+            # those that scripts name are a chart's: unique, and they stay
+            if tag.get("id") and not any(word in scripts for word in words):
                 tag["id"] = f"{name}--{tag['id']}"
             if level := re.fullmatch("h([1-5])", tag.name):
                 tag.name = f"h{int(level[1]) + 1}"
