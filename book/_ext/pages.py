@@ -23,10 +23,7 @@ NO_CHART = (
     '<noscript><p class="no-script">The interactive figure stands here when JavaScript is '
     "switched on.</p></noscript>"
 )
-REPLACED = {  # roles that ARIA 1.2 has dropped, or that do not fit where sphinx puts them
-    ' role="doc-biblioentry"': ' role="listitem"',
-    '<a class="reference external" role="doc-biblioref"': '<a class="reference external"',
-}
+DEPRECATED, ROLE = ' role="doc-biblioentry"', ' role="listitem"'  # ARIA 1.2 has dropped it
 
 
 def label(cell):
@@ -44,7 +41,7 @@ def label(cell):
         return "Code of this figure"
     if _only_imports(source):
         return "Imports"
-    if found := re.match(r"# (.{3,50}?)\.?\n", source):
+    if found := re.match(r"# ([A-Z][a-z].{2,50}?)\.?\n", source):
         return found[1]
     return "Code of the experiment" if _defines(source) else "Code"
 
@@ -118,16 +115,16 @@ class Figures(SphinxPostTransform):
                 link += image
         for chart in list(self.document.findall(nodes.raw)):
             if "vegaEmbed" in chart.astext():
-                chart.parent.insert(chart.parent.index(chart), nodes.raw("", NO_CHART, format="html"))
+                chart.parent.insert(
+                    chart.parent.index(chart), nodes.raw("", NO_CHART, format="html")
+                )
 
 
 def finish(app, pagename, templatename, context, doctree):
     """The last word on a page: without scripts, for link previews, for assistive technology."""
     if not doctree:
         return
-    body = context["body"]
-    for old, new in REPLACED.items():
-        body = body.replace(old, new)
+    body = context["body"].replace(DEPRECATED, ROLE)
     context["body"] = (NO_SCRIPT if 'class="math' in body or "vegaEmbed" in body else "") + body
     if not os.environ.get("BOOK_URL"):
         tags = context["metatags"]

@@ -37,9 +37,9 @@ function enlarge(event) {
 
 document.addEventListener("click", enlarge);
 window.addEventListener("load", () => {
-  // the theme's: a label that hides the button's own words, or stands on words that nobody sees
+  // the theme's: a label that leaves out the button's own words, and titles that add others
   document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
-  document.querySelectorAll(".theme-switch-button i").forEach((i) => { i.removeAttribute("title"); i.ariaHidden = "true"; });
+  document.querySelectorAll(".theme-switch-button title").forEach((title) => title.remove());
   (window.MathJax?.startup?.promise ?? Promise.resolve()).then(() => {
     watch();
     document.body.dataset.ready = "";
