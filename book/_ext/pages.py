@@ -130,7 +130,7 @@ def finish(app, pagename, templatename, context, doctree):
         tags = context["metatags"]
         context["metatags"] = re.sub(r'<meta property="og:url"[^>]*>\n?', "", tags)
     if pagename == app.config.root_doc:
-        context["docstitle"] = ""  # its title is the book's
+        context["title"] = "Introduction"  # else the book's, twice
 
 
 def setup(app):

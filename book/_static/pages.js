@@ -37,11 +37,13 @@ function enlarge(event) {
 
 document.addEventListener("click", enlarge);
 window.addEventListener("load", () => {
-  // the theme's: a label that leaves out the button's own words, and titles that add others
-  document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
-  document.querySelectorAll(".theme-switch-button title").forEach((title) => title.remove());
   (window.MathJax?.startup?.promise ?? Promise.resolve()).then(() => {
     watch();
     document.body.dataset.ready = "";
   });
+});
+
+// The theme's: a label that leaves out the button's own words.
+document.addEventListener("DOMContentLoaded", () => {
+  document.querySelectorAll(".search-button-field").forEach((b) => b.removeAttribute("aria-label"));
 });

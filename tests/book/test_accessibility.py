@@ -10,7 +10,10 @@ from .test_pages import Visit
 pytestmark = [pytest.mark.browser, pytest.mark.built]
 AXE = (pathlib.Path(__file__).parent / "vendor" / "axe.min.js").read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
-THEIRS = {}  # rules that the theme breaks and we cannot mend, each with the reason
+THEIRS = {  # what the theme breaks and we cannot mend: where, and why
+    # its icons, drawn late by a script, carry titles that the button's label leaves out
+    "label-content-name-mismatch": ".theme-switch-button",
+}
 # the inside of a drawn formula is MathJax's; the colours of code are looked at once, below
 STRIP = """() => {
     document.querySelectorAll("mjx-container").forEach(m => m.replaceChildren());
@@ -18,12 +21,12 @@ STRIP = """() => {
 }"""
 RUN = """async ([include, rules]) => (
     await axe.run(include, {runOnly: rules, resultTypes: ["violations"]})
-).violations.map(v => [v.id, v.nodes.length, v.nodes[0].html.slice(0, 200)])"""
+).violations.flatMap(v => v.nodes.map(n => [v.id, n.html.slice(0, 200)]))"""
 
 
 def violations(visit, rules=RULES, include="html"):
     found = visit.page.evaluate(RUN, [include, rules])
-    return [violation for violation in found if violation[0] not in THEIRS]
+    return [(rule, html) for rule, html in found if THEIRS.get(rule, "\0")[1:] not in html]
 
 
 def darken(visit):

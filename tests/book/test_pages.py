@@ -114,7 +114,7 @@ def test_code_of_78_characters_is_shown_whole_and_bars_say_what_it_is(visit):
     details.evaluate_all("all => all.forEach(d => { d.open = true })")
     visit.page.wait_for_timeout(100)
     assert visit.page.evaluate(CUT, 78) == []
-    words = details.locator("summary").all_inner_texts()
+    words = details.locator("summary").all_text_contents()
     assert words
     assert not [word for word in words if "Show code" in word or len(word) < 4]
     details.evaluate_all("all => all.forEach(d => { d.open = false })")
@@ -235,4 +235,5 @@ def test_opengraph_tags(html):
         assert "example.org" not in text, page
         assert "not set" not in text, page
     title = re.search(r"<title>(.*?)</title>", (html / "book" / "intro.html").read_text("utf-8"))
+    assert title
     assert title[1].count("Gradient Descent") == 1
