@@ -23,6 +23,7 @@ NO_CHART = (
     '<noscript><p class="no-script">The interactive figure stands here when JavaScript is '
     "switched on.</p></noscript>"
 )
+FORMULA = re.compile(r'(<span class="math [^>]*>[^<]*</span>)([,.;:?!)]+)')
 DEPRECATED, ROLE = ' role="doc-biblioentry"', ' role="listitem"'  # ARIA 1.2 has dropped it
 
 
@@ -125,6 +126,7 @@ def finish(app, pagename, templatename, context, doctree):
     if not doctree:
         return
     body = context["body"].replace(DEPRECATED, ROLE)
+    body = FORMULA.sub(r'<span class="tied">\1\2</span>', body)  # no line begins with a comma
     context["body"] = (NO_SCRIPT if 'class="math' in body or "vegaEmbed" in body else "") + body
     if not os.environ.get("BOOK_URL"):
         tags = context["metatags"]

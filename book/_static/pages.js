@@ -1,5 +1,5 @@
 // What runs off its box can be scrolled by keyboard and fades at the edge where there is more.
-const BOXES = ".bd-article :is(div.math > mjx-container, pre, .pst-scrollable-table-container, .claims-wrapper, .scrolls, .vega-embed)";
+const BOXES = ".bd-article :is(div.math > mjx-container, pre, .pst-scrollable-table-container, .claims-wrapper, table.claims, .vega-embed)";
 
 function cue(box) {
   const rest = box.scrollWidth - box.clientWidth;

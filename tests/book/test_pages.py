@@ -227,6 +227,15 @@ def test_copy_buttons_and_numbers(chromium, site):
         assert "??" not in text
 
 
+def test_no_line_begins_with_the_punctuation_after_a_formula(html):
+    for page in map(name, CHAPTERS):
+        text = (html / "book" / f"{page}.html").read_text("utf-8")
+        after = re.findall(
+            r'(<span class="[^"]*">)?<span class="math [^>]*>[^<]*</span>[,;.]', text
+        )
+        assert set(after) == {'<span class="tied">'}, page
+
+
 def test_opengraph_tags(html):
     for page in map(name, PAGES):
         text = (html / "book" / f"{page}.html").read_text("utf-8")
