@@ -83,6 +83,72 @@ def overflow(visit):
     )
 
 
+EQUATIONS = """() => [...document.querySelectorAll("article div.math")]
+    .filter(e => e.offsetParent && e.querySelector(":scope > mjx-container")).map(e => {
+        const box = e.querySelector(":scope > mjx-container"), number = e.querySelector(".eqno");
+        const {right} = box.getBoundingClientRect(), inner = box.querySelector("svg");
+        const page = e.closest("article").getBoundingClientRect().right;
+        const end = Math.min(page, number ? number.getBoundingClientRect().left : page);
+        const runs = inner.getBoundingClientRect().right - right + box.scrollLeft > 1;
+        return {text: e.id, over: right - end, lost: runs && !box.matches(".more-right")};
+    }).filter(e => e.over > 1 || e.lost)"""
+CUT = """limit => [...document.querySelectorAll("article pre")]
+    .filter(p => p.offsetParent && p.scrollWidth > p.clientWidth + 1)
+    .map(p => Math.max(...p.textContent.split("\\n").map(line => line.length)))
+    .filter(length => length <= limit)"""
+
+
+@chapters
+@pytest.mark.parametrize("width", [1300, 375])
+def test_equations_stay_off_their_numbers_and_on_the_page(visit, width):
+    visit.page.wait_for_selector("body[data-ready]")
+    visit.page.set_viewport_size({"width": width, "height": 800})
+    visit.page.wait_for_timeout(300)
+    assert visit.page.evaluate(EQUATIONS) == []
+
+
+@chapters
+def test_code_of_78_characters_is_shown_whole_and_bars_say_what_it_is(visit):
+    visit.page.set_viewport_size({"width": 1366, "height": 768})
+    details = visit.page.locator("article details.hide")
+    details.evaluate_all("all => all.forEach(d => { d.open = true })")
+    visit.page.wait_for_timeout(100)
+    assert visit.page.evaluate(CUT, 78) == []
+    words = details.locator("summary").all_text_contents()
+    assert words
+    assert not [word for word in words if "Show code" in word or len(word) < 4]
+    details.evaluate_all("all => all.forEach(d => { d.open = false })")
+
+
+@chapters
+def test_a_figure_opens_by_keyboard_and_closes_by_escape(visit):
+    link = visit.page.locator("a.enlarge").first
+    assert "_images/" in link.get_attribute("href")
+    link.focus()
+    visit.page.keyboard.press("Enter")
+    shown = visit.page.locator("dialog.enlarged img")
+    assert shown.get_attribute("alt") == link.locator("img").get_attribute("alt")
+    visit.page.keyboard.press("Escape")
+    shown.wait_for(state="detached")
+    assert link.evaluate("link => document.activeElement == link")
+
+
+@chapters
+def test_formulas_are_no_tab_stops(visit):
+    assert visit.page.locator("mjx-assistive-mml").count() > 50
+    stops = "all => all.filter(m => m.tabIndex == 0 && m.scrollWidth <= m.clientWidth + 1).length"
+    visit.page.set_viewport_size({"width": 1366, "height": 768})
+    visit.page.wait_for_timeout(300)
+    assert visit.page.locator("mjx-container").evaluate_all(stops) == 0
+
+
+def test_without_scripts_a_page_says_what_is_missing(chromium, site):
+    with Visit(chromium, site, name(CHAPTERS[0]), java_script_enabled=False) as visit:
+        said = visit.page.locator(".no-script")
+        assert said.count() == 2
+        assert all(line.is_visible() for line in said.all())
+
+
 PICTURE = """[...document.querySelectorAll('.vega-embed svg, .vega-embed canvas')]
     .map(e => e.tagName == 'CANVAS' ? e.toDataURL() : e.outerHTML).join()"""
 
@@ -161,8 +227,22 @@ def test_copy_buttons_and_numbers(chromium, site):
         assert "??" not in text
 
 
+def test_no_line_begins_with_the_punctuation_after_a_formula(html):
+    for page in map(name, CHAPTERS):
+        text = (html / "book" / f"{page}.html").read_text("utf-8")
+        after = re.findall(
+            r'(<span class="[^"]*">)?<span class="math [^>]*>[^<]*</span>[,;.]', text
+        )
+        assert set(after) == {'<span class="tied">'}, page
+
+
 def test_opengraph_tags(html):
     for page in map(name, PAGES):
         text = (html / "book" / f"{page}.html").read_text("utf-8")
         assert 'property="og:title"' in text, page
         assert 'property="og:description"' in text, page
+        assert "example.org" not in text, page
+        assert "not set" not in text, page
+    title = re.search(r"<title>(.*?)</title>", (html / "book" / "intro.html").read_text("utf-8"))
+    assert title
+    assert title[1].count("Gradient Descent") == 1
