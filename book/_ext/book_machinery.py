@@ -2,10 +2,12 @@
 
 import json
 import os
+import pathlib
+import zlib
 
 import chapters
 
-ROOT = chapters.ROOT
+ROOT, HERE = chapters.ROOT, pathlib.Path(__file__).parent
 VEGA = ("vega/versions.js", "vega/vega.min.js", "vega/vega-lite.min.js", "vega/vega-embed.min.js")
 DRAFT = bool(os.environ.get("BOOK_DRAFT"))
 
@@ -112,4 +114,10 @@ def setup(app):
     app.connect("config-inited", configure, priority=100)
     app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", add_charts)
-    return {"version": "2", "parallel_read_safe": True, "parallel_write_safe": True}
+    code = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))
+    return {
+        "version": "2",
+        "env_version": zlib.crc32(code),  # all pages are made anew after a change here
+        "parallel_read_safe": True,
+        "parallel_write_safe": True,
+    }
