@@ -16,6 +16,7 @@ PAGES = sorted(
     if not any(part.startswith(("_", ".")) for part in p.relative_to(BOOK).parts)
 )
 CHAPTERS, name = chapters.chapters(), chapters.name
+SLIDERS = [path for path in CHAPTERS if not path.stem.endswith("_in_depth")]  # pages with one
 
 
 @functools.cache

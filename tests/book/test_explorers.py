@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from .conftest import CHAPTERS, name
+from .conftest import SLIDERS, name
 from .test_pages import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.built]
@@ -19,7 +19,7 @@ MOVE = """async slider => {
 }"""
 
 
-@pytest.fixture(scope="module", params=list(map(name, CHAPTERS)))
+@pytest.fixture(scope="module", params=list(map(name, SLIDERS)))
 def page(request, chromium, site):
     with Visit(chromium, site, request.param) as visit:
         visit.page.locator(".explorer svg").first.wait_for()
@@ -58,7 +58,7 @@ def test_a_move_is_quick(page):
 
 
 def test_on_a_phone_panels_stand_one_below_the_other(chromium, site):
-    with Visit(chromium, site, name(CHAPTERS[-1]), viewport={"width": 375, "height": 800}) as visit:
+    with Visit(chromium, site, name(SLIDERS[-1]), viewport={"width": 375, "height": 800}) as visit:
         visit.page.locator(".explorer svg").first.wait_for()
         boxes = [p.bounding_box() for p in visit.page.locator(".explorer-panels > div").all()]
         assert len({box["x"] for box in boxes}) == 1

@@ -214,7 +214,7 @@ def test_one_cell_holds_the_sizes(path):
 @chapters
 def test_every_figure_has_a_caption_and_alt_text(path):
     for cell in code(path):
-        if "plt.subplots" in cell.source:
+        if "plt.subplots" in cell.source and not tagged(cell, "hero"):
             assert cell.metadata["mystnb"]["figure"]["caption"].endswith(".")
             assert len(cell.metadata["mystnb"]["image"]["alt"]) > 60
 
