@@ -47,15 +47,21 @@ def explain(app, doctree, docname):
             word.parent["reftitle"] = known[anchor][1]
 
 
-def index(app, doctree, docname):
-    """A search for a word finds its home; the glossary itself is found by the word's own name."""
-    if app.builder.format != "html":
-        return
-    if docname == PAGE:
-        for node in list(doctree.findall(addnodes.index)):
-            node.parent.remove(node)
-    words = [word for word, _, home in app.env.glossary_entries.values() if home == docname]
-    doctree.insert(0, addnodes.index(entries=[("single", w, "", "main", None) for w in words]))
+def index(app):
+    """A search for a word finds its home; the glossary itself is found by the word's own name.
+
+    All pages' words are set in each build: Sphinx forgets those of pages that it does not write.
+    """
+    found = {docname: [] for docname in (PAGE, *app.env.found_docs & homes(app))}
+    for word, _, home in app.env.glossary_entries.values():
+        if home in found:
+            found[home].append((word, "", "main"))
+    app.builder.indexer._index_entries.update(found)
+    return []
+
+
+def homes(app):
+    return {home for _, _, home in app.env.glossary_entries.values()}
 
 
 def add_search(app, pagename, templatename, context, doctree):
@@ -67,7 +73,7 @@ def setup(app):
     StandardDomain.object_types["term"].attrs["searchprio"] = 0  # by default they are not found
     app.connect("env-updated", gather)
     app.connect("doctree-resolved", explain)
-    app.connect("doctree-resolved", index)
+    app.connect("html-collect-pages", index)
     app.connect("html-page-context", add_search)
     app.add_css_file("glossary.css")
     app.add_js_file("glossary.js", loading_method="defer")

@@ -222,6 +222,8 @@ def test_copy_buttons_and_numbers(chromium, site):
     with Visit(chromium, site, "first_step/one_step") as visit:
         assert visit.page.locator("button.copybtn").count() > 5
         text = visit.page.locator("main").inner_text()
+        visit.page.goto(f"{site}/book/first_step/one_step_in_depth.html")
+        text += visit.page.locator("main").inner_text()
         for pattern in (r"Fig\. 4\.1", r"\(4\.1\)", r"Exercise 4\.1", r"Theorem 4\.1"):
             assert re.search(pattern, text), pattern
         assert "??" not in text
