@@ -34,7 +34,7 @@ def label(cell):
         return "Sizes of this page"
     if any(parent.get("classes", [""])[:1] == ["solution"] for parent in _parents(cell)):
         return "Solution in code"
-    if re.search(r"\bclaims\.verify\(", source):
+    if re.search(r"\bclaims\.(?:add|verify)\(", source):
         return "Code of the checks"
     if "explorer." in source or "vegaEmbed" in cell.astext():
         return "Code of the interactive figure"
