@@ -184,6 +184,14 @@ def test_checks_have_several_cases(path):
 
 
 @marks(IN_DEPTH + TUTORIALS)
+def test_figures_are_no_wider_than_the_page(path):
+    """So that their text, of 9.5 points and more, is shown at its own size."""
+    for cell in code(path):
+        for width in re.findall(r"figsize=\(([\d.]+),", cell.source):
+            assert float(width) <= 7.4
+
+
+@marks(IN_DEPTH + TUTORIALS)
 def test_lines_of_code_fit_the_page(path):
     for cell in code(path):
         assert max(map(len, cell.source.splitlines())) <= 78, cell.source
