@@ -31,13 +31,13 @@ export: book  ## the chapters as notebooks without markup, in _build/notebooks (
 	@cd _build && ../$(BIN)/python -m zipfile -c notebooks.zip notebooks
 	@echo "The notebooks: _build/notebooks, in one file _build/notebooks.zip"
 
-# jupyterlab-myst shows nothing where JupyterLab draws only the cells in view
+# jupyterlab-myst shows nothing where JupyterLab draws only the cells in view; no news from outside
 LAB := .venv/share/jupyter/lab/settings
 .venv/.lab-ready: .venv/.ready requirements-lab.txt
 	@echo "adding JupyterLab to .venv, once" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-lab.txt
 	@mkdir -p $(LAB)
-	@echo '{"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}}' > $(LAB)/overrides.json
+	@echo '{"@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"}, "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > $(LAB)/overrides.json
 	@touch $@
 
 lab: .venv/.lab-ready  ## open the chapters in JupyterLab, which shows their text as the pages do
