@@ -50,11 +50,13 @@ def test_panels_fill_the_column_and_can_be_read(page):
 
 
 def test_a_move_is_quick(page):
-    """SVG with thousands of dots took up to 2.4 s."""
+    """SVG with thousands of dots took up to 2.4 s. Timed three times: others are at work, too."""
     slider = page.locator(".explorer input[type=range]")
-    page.keyboard.press("Home")
-    steps = range(int(slider.get_attribute("max")))
-    assert max(slider.evaluate(MOVE) for _ in steps) < 300
+    steps, passes = range(int(slider.get_attribute("max"))), []
+    for _ in range(3):
+        page.keyboard.press("Home")
+        passes.append([slider.evaluate(MOVE) for _ in steps])
+    assert max(map(min, zip(*passes, strict=True))) < 300
 
 
 def test_on_a_phone_panels_stand_one_below_the_other(chromium, site):
