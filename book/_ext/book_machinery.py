@@ -100,7 +100,7 @@ def outdated(app, env, added, changed, removed):
         )
     env.book_results = now
     pages = [page for page, results in now.items() if before.get(page) != results]
-    return [*pages, *(["book/scorecard"] if pages else [])]
+    return [*pages, *(["book/scorecard", "book/intro"] if pages else [])]
 
 
 def add_charts(app, pagename, templatename, context, doctree):

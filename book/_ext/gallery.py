@@ -4,19 +4,12 @@ import base64
 import re
 
 import chapters
+import scorecard
 from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
 FOLDER = chapters.ROOT / "_build" / "gallery"
-
-
-def order():
-    """Chapters as the table of contents has them; pages behind a chapter are none."""
-    toc = (chapters.ROOT / "_toc.yml").read_text("utf-8")
-    sources = {f"book/{chapters.name(path)}": path for path in chapters.chapters()}
-    listed = re.findall(r"file: (\S+)", toc)
-    return [sources[file] for file in listed if file in sources and not file.endswith("_in_depth")]
 
 
 def picture(notebook):
@@ -34,7 +27,8 @@ def card(path):
     """Title, picture and the bold sentence of a chapter, as a card in Markdown."""
     import nbformat
 
-    notebook, name = nbformat.read(chapters.twin(path), 4), chapters.name(path)
+    place, name = chapters.current(path) or chapters.twin(path), chapters.name(path)
+    notebook = nbformat.read(place, 4)
     image, alternative = picture(notebook)
     place = FOLDER / f"{path.stem}.png"
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -56,8 +50,9 @@ def card(path):
 class Gallery(Directive):
     def run(self):
         lines = ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
-        for path in order():
-            lines += [*card(path), ""]
+        for _, group in scorecard.parts(chapters.chapters()):
+            for chapter, *_ in group:
+                lines += [*card(chapter), ""]
         box = nodes.container(classes=["gallery"])
         self.state.nested_parse(StringList([*lines, "::::"], "gallery"), self.content_offset, box)
         return [box]

@@ -141,3 +141,12 @@ class TestPage:
             assert 0 <= box["x"] < box["x"] + box["width"] <= 375
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert card.evaluate(wide) <= 0
+
+
+@pytest.mark.built
+def test_the_introduction_shows_a_picture_of_each_chapter(html):
+    gallery = (html / "book" / "intro.html").read_text("utf-8").partition('class="gallery')[2]
+    for path in CHAPTERS:
+        if not path.stem.endswith("_in_depth"):
+            assert f"_images/{path.stem}" in gallery
+            assert f'href="{name(path)}.html"' in gallery
