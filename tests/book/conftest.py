@@ -16,7 +16,8 @@ PAGES = sorted(
     if not any(part.startswith(("_", ".")) for part in p.relative_to(BOOK).parts)
 )
 CHAPTERS, name = chapters.chapters(), chapters.name
-SLIDERS = [path for path in CHAPTERS if not path.stem.endswith("_in_depth")]  # pages with one
+PRIMERS = [path for path in CHAPTERS if path.stem.endswith("_primer")]  # no claims, no slider
+SLIDERS = [p for p in CHAPTERS if not p.stem.endswith("_in_depth") and p not in PRIMERS]
 
 
 @functools.cache

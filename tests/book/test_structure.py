@@ -9,7 +9,7 @@ import pytest
 
 from twolayer.lab.sweep import load
 
-from .conftest import BOOK, CHAPTERS, PAGES, ROOT, name, source
+from .conftest import BOOK, CHAPTERS, PAGES, PRIMERS, ROOT, name, source
 
 
 def marks(paths):
@@ -18,8 +18,9 @@ def marks(paths):
 
 IN_DEPTH = [path for path in CHAPTERS if path.stem.endswith("_in_depth")]
 TUTORIALS = [path.with_name(path.name.replace("_in_depth", "")) for path in IN_DEPTH]
-LONG = [path for path in CHAPTERS if path not in IN_DEPTH + TUTORIALS]  # to be split into two
-chapters, tutorials, in_depth, long = map(marks, (CHAPTERS, TUTORIALS, IN_DEPTH, LONG))
+LONG = [p for p in CHAPTERS if p not in IN_DEPTH + TUTORIALS + PRIMERS]  # to be split into two
+chapters = marks(IN_DEPTH + TUTORIALS + LONG)
+tutorials, in_depth, long, primers = map(marks, (TUTORIALS, IN_DEPTH, LONG, PRIMERS))
 PARTS = (
     "The setting",
     "The theory",
@@ -114,7 +115,7 @@ def test_tutorial_has_its_parts_in_order(path):
     assert f"{{doc}}`{path.stem}_in_depth`" in source(path).cells[-1].source
 
 
-@tutorials
+@marks(TUTORIALS + PRIMERS)
 def test_the_picture_is_the_output_of_its_cell(path):
     import chapters
 
@@ -159,6 +160,17 @@ def test_tutorial_has_four_exercises(path):
     assert "redict first" in prose(path)
 
 
+@primers
+def test_primer_is_short_and_shows_its_code(path):
+    assert words(path) <= 1200
+    assert len(code(path, tag="hero")) == 1
+    shown = [cell for cell in code(path) if not tagged(cell, "hide-input")]
+    assert sum(map(lines, shown)) <= 80
+    assert max(map(lines, shown)) <= 20
+    assert code(path, tag="nbval-check-output")
+    assert cpu_seconds(path) < 5
+
+
 @in_depth
 def test_in_depth_page_has_its_size(path):
     assert headings(path)[-3:] == ["Exercises", "What we checked", "Provenance and limits"]
@@ -176,14 +188,14 @@ def test_a_chapter_is_followed_by_what_is_behind_it(path):
     assert re.search(want, toc)
 
 
-@marks(IN_DEPTH + TUTORIALS)
+@marks(IN_DEPTH + TUTORIALS + PRIMERS)
 def test_checks_have_several_cases(path):
     for cell in code(path):
         if "\n    return ...\n" in cell.source:
             assert re.search(r"check\(\w+, (cases|\[\(.+\), \(.+\)\]), ", cell.source), cell.source
 
 
-@marks(IN_DEPTH + TUTORIALS)
+@marks(IN_DEPTH + TUTORIALS + PRIMERS)
 def test_figures_are_no_wider_than_the_page(path):
     """So that their text, of 9.5 points and more, is shown at its own size."""
     for cell in code(path):
@@ -191,7 +203,7 @@ def test_figures_are_no_wider_than_the_page(path):
             assert float(width) <= 7.4
 
 
-@marks(IN_DEPTH + TUTORIALS)
+@marks(IN_DEPTH + TUTORIALS + PRIMERS)
 def test_lines_of_code_fit_the_page(path):
     for cell in code(path):
         assert max(map(len, cell.source.splitlines())) <= 78, cell.source
@@ -291,7 +303,7 @@ def test_every_page_is_in_the_contents_and_every_reference_is_used():
 def test_the_map_shows_what_each_chapter_says_it_needs():
     """Arrows of the introduction's map: the chapters that the paragraphs "Need" refer to."""
     said, boxes = set(), set()
-    for path in TUTORIALS + LONG:
+    for path in PRIMERS + TUTORIALS + LONG:
         boxes.add(name(path))
         (need,) = re.findall(r"^\*\*Need[.:]\*\*.+$", prose(path), re.M)
         pattern = r"(?:\{doc\}`([^`]+)`|\]\(([\w/.]+)\.md\))(.{0,6})"

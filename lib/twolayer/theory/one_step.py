@@ -303,7 +303,7 @@ class _Path:
         self._resolvent()
 
     def _resolvent(self):
-        """h: the positive root of t h^2 + (t + c - 1) h = 1, eq-mp, without cancellation."""
+        """h (T on the page): the positive root of t h^2 + (t + c - 1) h = 1, eq-mp, stably."""
         q = self.t + (self.c - 1)
         larger = np.hypot(q, 2 * np.sqrt(self.t)) + abs(q)
         with np.errstate(over="ignore"):  # of the one that is not taken
