@@ -12,6 +12,14 @@ from chapters import code
 from .conftest import BOOK, CHAPTERS, PAGES, ROOT, name
 
 NAMES = [name(path).removesuffix("_in_depth") for path in CHAPTERS]
+FIRST = (
+    "foundations/kernel_primer",
+    "foundations/lazy_and_rich",
+    "foundations/what_kernels_miss",
+    "foundations/the_first_escape",
+    "first_step/one_step",
+    "first_step/exact_curves",
+)
 
 
 def library():
@@ -42,6 +50,16 @@ def test_scopes_are_chapters_and_each_has_its_table():
 def test_no_symbol_has_two_meanings_in_a_chapter(chapter):
     count = collections.Counter(s for row in notation.of(chapter) for s in notation.symbols(row))
     assert [symbol for symbol, times in count.items() if times > 1] == []
+
+
+def test_first_chapters_share_one_notation():
+    """From the primer to the exact curve a symbol is the same thing wherever it stands."""
+    rows = {}
+    for chapter in FIRST:
+        for row in notation.of(chapter):
+            for symbol in notation.symbols(row):
+                rows.setdefault(symbol, set()).add(row["meaning"])
+    assert {symbol: found for symbol, found in rows.items() if len(found) > 1} == {}
 
 
 def test_names_in_code_exist():

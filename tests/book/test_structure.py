@@ -162,7 +162,7 @@ def test_tutorial_has_four_exercises(path):
 
 @primers
 def test_primer_is_short_and_shows_its_code(path):
-    assert words(path) <= 1200
+    assert words(path) <= 1300
     assert len(code(path, tag="hero")) == 1
     shown = [cell for cell in code(path) if not tagged(cell, "hide-input")]
     assert sum(map(lines, shown)) <= 80
