@@ -111,9 +111,9 @@ def degree_errors(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Test error of a kernel predictor on the sphere, degree by degree, without a test set.
 
-    The kernel is sum_k l_k N_k P_k(cosine), with P_k(1) = 1. Since E P_k(x.z) P_k(x.z') is
-    P_k(z.z') / N_k on the unit sphere, E f_k^2 = l_k^2 N_k c' P_k(X X'/d) c; and
-    E f_k g = l_k sum_i c_i g_k(x_i) (Funk-Hecke). `degree_curves` is the theory.
+    The kernel is sum_l xi_l B_l P_l(cosine), with P_l(1) = 1. Since E P_l(x.z) P_l(x.z') is
+    P_l(z.z') / B_l on the unit sphere, E f_l^2 = xi_l^2 B_l c' P_l(X X'/d) c; and
+    E f_l g = xi_l sum_i c_i g_l(x_i) (Funk-Hecke). `degree_curves` is the theory.
 
     Parameters
     ----------

@@ -17,9 +17,10 @@ def degree_curves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Test error of ridge regression in each eigenspace, and how much of the target it has there.
 
-    Shares are s_k = l_k / (l_k + kappa) at the effective ridge kappa, and errors
-    P_k (1 - s_k)^2 + N_k s_k^2 E / n with E the test error with the label noise: what is not learnt
-    yet, and what all that is not learnt leaves behind there (Canatar, Bordelon & Pehlevan 2021).
+    Shares are L_l = xi_l / (xi_l + kappa) at the effective ridge kappa, and errors
+    F_l^2 (1 - L_l)^2 + B_l L_l^2 E / n with E the test error with the label noise: what is not
+    learnt yet, and what all that is not learnt leaves behind there (Canatar, Bordelon & Pehlevan
+    2021).
 
     Parameters
     ----------
