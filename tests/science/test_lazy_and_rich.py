@@ -36,7 +36,7 @@ def literal_steps(net, eta):
 
 
 def jacobian(net, x):
-    """Gradients of the network in all weights, a row an input, by autograd: no formula of the library."""
+    """Gradients in all weights, a row an input, by autograd: no formula of the library."""
     rows, p = [], [torch.tensor(getattr(net, k).copy(), requires_grad=True) for k in "Wab"]
     tensors = TwoLayer(p[0], p[1], net.activation, p[2])
     for row in np.asarray(x):
@@ -252,7 +252,7 @@ def test_repeated_samples_and_dead_networks(rng):
 
 
 def test_coefficients_of_the_first_steps_along_small_eigenvalues(rng):
-    """c_1 = r/n and c_2 = c_1 + (1 - K/n)r/n with r = y - f, samples in near pairs: eigenvalues near 1e-9."""
+    """c_1 = r/n, c_2 = c_1 + (1 - K/n)r/n, r = y - f; near pairs give eigenvalues near 1e-9."""
     net, (x, y) = network(rng, m=40), sample(rng)
     x[1::2] = x[::2] + 1e-5 * rng.standard_normal((N // 2, D))
     line = Linearised(net, x, y, output_scale=2.0, eta=0.1)
@@ -418,3 +418,37 @@ def test_kinks_are_not_seen_in_the_end(rng):
     fires = [v.preactivations(inputs) > 0 for v in (net, after)]
     assert (fires[0] == fires[1]).all()
     assert sloped(distances(net, x, y, x_test, alphas), alphas)[0] == pytest.approx(-2, abs=0.02)
+
+
+def test_kernel_change_drives_the_distance(rng):
+    """The recursion of the distance, with the kernel along the path, for short steps."""
+    net, (x, y) = network(rng), sample(rng)
+    scale, eta, steps = 4.0, 0.02, 400
+    y = y + scale * net(x)  # a start at zero
+    path = run(net, x, y, output_scale=scale, eta=eta, steps=steps, record=range(steps + 1))
+    line = Linearised(net, x, y, output_scale=scale, eta=eta).outputs(x, range(steps + 1))
+    layers = rates(eta, M, D)
+    start, gap = empirical_ntk(net, layers)(x), np.zeros(N)
+    for now in path[:-1]:
+        change = empirical_ntk(now, layers)(x) - start
+        gap = gap - start @ gap / N + change @ (y - scale * now(x)) / N
+    want = scale * path[-1](x) - line[-1]
+    assert np.linalg.norm(gap - want) < 0.05 * np.linalg.norm(want)
+    assert np.linalg.norm(want) > 1e-3  # there is something to compare
+
+
+def test_output_is_even_in_the_scale_for_pairs(rng):
+    """Labels -y at the scale A are labels y at -A: the mirrored path."""
+    net, (x, y) = TwoLayer.symmetric(M, D, "relu", rng), sample(rng)
+    up, down = (run(net, x, v, output_scale=2.0, eta=0.5, steps=60) for v in (y, -y))
+    np.testing.assert_allclose(up(x), -down(x), atol=1e-12)
+
+
+def test_pull_of_the_absolute_value(rng):
+    """E[|x_1| 1(w.x > 0) x] is (w + rho e_1) / pi to first order in rho = w_1, |w| = 1."""
+    x = rng.standard_normal((2_000_000, 3))
+    w = np.array([0.2, (1 - 0.2**2) ** 0.5, 0.0])
+    terms = (abs(x[:, 0]) * (x @ w > 0))[:, None] * x
+    error = terms.std(axis=0) / len(x) ** 0.5
+    want = (w + 0.2 * np.eye(3)[0]) / math.pi
+    assert (abs(terms.mean(axis=0) - want) < 4 * error + 0.2**2 * want).all()
