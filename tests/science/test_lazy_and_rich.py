@@ -36,7 +36,7 @@ def literal_steps(net, eta):
 
 
 def jacobian(net, x):
-    """Gradients of h in all weights, a row an input, by autograd: no formula of the library."""
+    """Gradients in all weights, a row an input, by autograd: no formula of the library."""
     rows, p = [], [torch.tensor(getattr(net, k).copy(), requires_grad=True) for k in "Wab"]
     tensors = TwoLayer(p[0], p[1], net.activation, p[2])
     for row in np.asarray(x):
@@ -46,19 +46,19 @@ def jacobian(net, x):
 
 
 def literal(net, x, y, alpha, eta, steps):
-    """Weights of the model h_0 + J (theta - theta_0), descended step by step."""
-    J, h0, R = jacobian(net, x), net(x).astype(float), literal_steps(net, eta)
+    """Weights of the model of tangents at the start, descended step by step."""
+    J, start, steps_of = jacobian(net, x), net(x).astype(float), literal_steps(net, eta)
     move = np.zeros(J.shape[1])
     for _ in range(steps):
-        f = alpha * (h0 + J @ move)
-        move -= R * (2 / len(y) * alpha * J.T @ (f - y)) / alpha**2
+        f = alpha * (start + J @ move)
+        move -= steps_of * (alpha * J.T @ (f - y) / len(y)) / alpha**2
     return move
 
 
 def largest(net, x):
     """Twice the mean-square curvature's inverse: the eta at which descent on the line diverges."""
     J = jacobian(net, x)
-    hessian = 2 / len(x) * J @ (literal_steps(net, 1.0)[:, None] * J.T)
+    hessian = 1 / len(x) * J @ (literal_steps(net, 1.0)[:, None] * J.T)
     return 2 / np.linalg.eigvalsh(hessian)[-1]
 
 
@@ -91,7 +91,7 @@ def test_bad_rates():
         rates(1.0, 3, 2.5)
 
 
-# --- descent on output_scale h
+# --- descent on A times the network
 
 
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
@@ -106,7 +106,7 @@ def test_run_is_autograd_with_steps_written_out(rng, activation, as_torch):
         W, a = (torch.tensor(v.copy(), requires_grad=True) for v in (net.W, net.a))
         for done in range(1, 8):
             f = scale * TwoLayer(W, a, activation, net.b)(x[i])
-            loss = ((f - torch.tensor(y[i])) ** 2).mean() / scale**2
+            loss = ((f - torch.tensor(y[i])) ** 2).mean() / (2 * scale**2)
             of_W, of_a = torch.autograd.grad(loss, (W, a))
             with torch.no_grad():
                 W -= eta * M / D * of_W
@@ -252,7 +252,7 @@ def test_repeated_samples_and_dead_networks(rng):
 
 
 def test_coefficients_of_the_first_steps_along_small_eigenvalues(rng):
-    """c_1 = 2r/n and c_2 = c_1 + 2(1 - 2K/n)r/n, samples in near pairs: eigenvalues near 1e-9."""
+    """c_1 = r/n, c_2 = c_1 + (1 - K/n)r/n, r = y - f; near pairs give eigenvalues near 1e-9."""
     net, (x, y) = network(rng, m=40), sample(rng)
     x[1::2] = x[::2] + 1e-5 * rng.standard_normal((N // 2, D))
     line = Linearised(net, x, y, output_scale=2.0, eta=0.1)
@@ -260,13 +260,13 @@ def test_coefficients_of_the_first_steps_along_small_eigenvalues(rng):
     J = jacobian(net, x)
     K = (J * literal_steps(net, 0.1)) @ J.T
     assert np.linalg.eigvalsh(K)[0] < 1e-9
-    np.testing.assert_allclose(line.coefficients(1), 2 * r / N, rtol=1e-10)
-    np.testing.assert_allclose(line.coefficients(2), 4 * r / N - 4 * K @ r / N**2, rtol=1e-10)
+    np.testing.assert_allclose(line.coefficients(1), r / N, rtol=1e-10)
+    np.testing.assert_allclose(line.coefficients(2), 2 * r / N - K @ r / N**2, rtol=1e-10)
 
 
 def test_alpha_does_not_matter_from_zero(rng):
     net, (x, y) = TwoLayer.symmetric(M, D, "relu", rng), sample(rng)
-    lines = [Linearised(net, x, y, output_scale=v, eta=0.5) for v in (1.0, 50.0)]
+    lines = [Linearised(net, x, y, output_scale=v, eta=1.0) for v in (1.0, 50.0)]
     for t in (4, 100):
         first, second = (line.outputs(x, t) for line in lines)
         np.testing.assert_allclose(first, second, rtol=1e-12)
@@ -352,7 +352,7 @@ def test_bad_linear_models(rng):
 # --- the orders of the theory
 
 
-def distances(net, x, y, x_test, alphas, *, eta=0.5, steps=40):
+def distances(net, x, y, x_test, alphas, *, eta=1.0, steps=40):
     """Root mean square distance between networks and their linearisation."""
     out = []
     for alpha in alphas:
@@ -373,16 +373,16 @@ def test_smooth_in_pairs_second_order(rng, activation):
     net, (x, y) = TwoLayer.symmetric(40, D, activation, rng), sample(rng, 30)
     x_test = sample(rng)[0]
     alphas = np.array([30.0, 100.0, 300.0, 1000.0])
-    slopes = sloped(distances(net, x, y, x_test, alphas, eta=0.1), alphas)
+    slopes = sloped(distances(net, x, y, x_test, alphas, eta=0.2), alphas)
     np.testing.assert_allclose(slopes[1:], -2, atol=0.05)
     assert abs(slopes[-1] + 2) < 0.01
 
 
 def test_smooth_without_pairs_first_order(rng):
-    """h_0 removed from the labels (a start at zero, without the cancellation): order -1."""
+    """f_0 added to the labels (a start at zero, without the cancellation): order -1."""
     net, (x, y), x_test = TwoLayer.mean_field(40, D, "gelu", rng), sample(rng, 30), sample(rng)[0]
     alphas = np.array([30.0, 100.0, 300.0, 1000.0])
-    gaps = [distances(net, x, y + a * net(x), x_test, [a], eta=0.1)[0] for a in alphas]
+    gaps = [distances(net, x, y + a * net(x), x_test, [a], eta=0.2)[0] for a in alphas]
     slopes = sloped(np.array(gaps), alphas)
     np.testing.assert_allclose(slopes[1:], -1, atol=0.05)
     assert abs(slopes[-1] + 1) < 0.01
@@ -413,8 +413,42 @@ def test_kinks_are_not_seen_in_the_end(rng):
     """Once no neuron switches on any input, a ReLU network is smooth: order -2 in pairs."""
     net, (x, y) = TwoLayer.symmetric(8, D, "relu", rng), sample(rng, 10)
     x_test, alphas = sample(rng)[0], np.array([1e4, 1e5])
-    after = run(net, x, y, output_scale=alphas[0], eta=0.5, steps=40)
+    after = run(net, x, y, output_scale=alphas[0], eta=1.0, steps=40)
     inputs = np.concatenate([x, x_test])
     fires = [v.preactivations(inputs) > 0 for v in (net, after)]
     assert (fires[0] == fires[1]).all()
     assert sloped(distances(net, x, y, x_test, alphas), alphas)[0] == pytest.approx(-2, abs=0.02)
+
+
+def test_kernel_change_drives_the_distance(rng):
+    """The recursion of the distance, with the kernel along the path, for short steps."""
+    net, (x, y) = network(rng), sample(rng)
+    scale, eta, steps = 4.0, 0.02, 400
+    y = y + scale * net(x)  # a start at zero
+    path = run(net, x, y, output_scale=scale, eta=eta, steps=steps, record=range(steps + 1))
+    line = Linearised(net, x, y, output_scale=scale, eta=eta).outputs(x, range(steps + 1))
+    layers = rates(eta, M, D)
+    start, gap = empirical_ntk(net, layers)(x), np.zeros(N)
+    for now in path[:-1]:
+        change = empirical_ntk(now, layers)(x) - start
+        gap = gap - start @ gap / N + change @ (y - scale * now(x)) / N
+    want = scale * path[-1](x) - line[-1]
+    assert np.linalg.norm(gap - want) < 0.05 * np.linalg.norm(want)
+    assert np.linalg.norm(want) > 1e-3  # there is something to compare
+
+
+def test_output_is_even_in_the_scale_for_pairs(rng):
+    """Labels -y at the scale A are labels y at -A: the mirrored path."""
+    net, (x, y) = TwoLayer.symmetric(M, D, "relu", rng), sample(rng)
+    up, down = (run(net, x, v, output_scale=2.0, eta=0.5, steps=60) for v in (y, -y))
+    np.testing.assert_allclose(up(x), -down(x), atol=1e-12)
+
+
+def test_pull_of_the_absolute_value(rng):
+    """E[|x_1| 1(w.x > 0) x] is (w + rho e_1) / pi to first order in rho = w_1, |w| = 1."""
+    x = rng.standard_normal((2_000_000, 3))
+    w = np.array([0.2, (1 - 0.2**2) ** 0.5, 0.0])
+    terms = (abs(x[:, 0]) * (x @ w > 0))[:, None] * x
+    error = terms.std(axis=0) / len(x) ** 0.5
+    want = (w + 0.2 * np.eye(3)[0]) / math.pi
+    assert (abs(terms.mean(axis=0) - want) < 4 * error + 0.2**2 * want).all()

@@ -24,19 +24,19 @@ def run(
     steps: int,
     record: Sequence[int] | None = None,
 ) -> TwoLayer:
-    """Gradient descent on output_scale h(x), for a network h or each of a stack.
+    """Gradient descent on f = A network, for one network or each of a stack.
 
-    The loss is mean (h - y / output_scale)^2: the output scale is the same as an inverse scale of
-    the labels.
+    The loss is half the mean of (y - f)^2 / A^2: an output scale A is an inverse scale of the
+    labels.
 
     Parameters
     ----------
     network : TwoLayer
-        h, best with h = 0 at its start (`TwoLayer.symmetric`).
+        Best with an output of 0 at its start (`TwoLayer.symmetric`).
     x : array_like, shape (n, d), or (..., n, d)
     y : array_like, shape (n,), or (..., n)
     output_scale : float
-        > 0.
+        A > 0.
     eta : float
         See `twolayer.theory.lazy_and_rich.rates`.
     steps : int
@@ -46,7 +46,7 @@ def run(
     Returns
     -------
     TwoLayer
-        h; what was trained is output_scale times its output.
+        What was trained is A times its output.
 
     Examples
     --------
@@ -54,11 +54,12 @@ def run(
     >>> rng = np.random.default_rng(0)
     >>> net, x = TwoLayer.symmetric(64, 3, "relu", rng), rng.standard_normal((200, 3))
     >>> y = abs(x[:, 0])
-    >>> net = run(net, x, y, output_scale=10.0, eta=1.0, steps=1000)
+    >>> net = run(net, x, y, output_scale=10.0, eta=2.0, steps=1000)
     >>> bool(np.mean((10 * net(x) - y) ** 2) < 0.01)
     True
     """
     scale = _checks.real("output_scale", output_scale, minimum=0, strict=True)
     layers = rates(eta, network.m, network.d)
+    layers = {name: rate / 2 for name, rate in layers.items()}  # "squared" has no half
     y = _checks.real_array("y", y) / scale
     return descend(network, sgd(x, y, rates=layers, loss="squared"), steps, record=record)

@@ -1,8 +1,8 @@
 """Lazy training: a network with a large output scale, and the linear model that it becomes.
 
-The output of a network h is multiplied by `output_scale`, and output_scale h is trained on the
-squared loss over output_scale^2. A large one asks for small changes of the weights, in which h
-is linear; a small one asks for large changes. Chizat, Oyallon & Bach 2019, whose alpha it is.
+The output of a network is multiplied by A, the `output_scale`. This f is trained on half the mean
+squared error over A^2. A large A asks for small changes of the weights, in which the network is
+linear; a small one asks for large changes. Chizat, Oyallon & Bach 2019 call A alpha.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def rates(eta: float, m: int, d: int) -> dict[str, float]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Linearised:
-    """Gradient descent on the linearisation of output_scale h, after any number of steps.
+    """Gradient descent on the linearisation of f = A network, after any number of steps.
 
     The weights move in the tangent space of their start; the outputs follow from one
     eigendecomposition of the tangent kernel, with the same steps as
@@ -58,20 +58,21 @@ class Linearised:
     Parameters
     ----------
     network : TwoLayer
-        h at its start.
+        At its start.
     x : array_like, shape (n, d)
     y : array_like, shape (n,)
     output_scale : float
-        > 0.
+        A > 0.
     eta : float
-        See `rates`; below 1 / top, where top is the largest eigenvalue of the tangent kernel at
+        See `rates`; below 2 / top, where top is the largest eigenvalue of the tangent kernel at
         unit eta over n: no convergence above.
 
     Notes
     -----
-    With the kernel K = J R J' of the gradients J and step sizes R, the residual after t steps is
-    (1 - 2K/n)^t r_0, r_0 = y / output_scale - h_0, and c_t = K^-1 (1 - (1 - 2K/n)^t) r_0 gives the
-    outputs output_scale (h_0(x) + K(x, X) c_t) and the move R J' c_t of the weights.
+    J holds the gradients of f / A on the sample, each column times the square root of its weight's
+    step size, K = J J'. After t steps y - f is (1 - K/n)^t (y - f_0), and with
+    c_t = K^-1 (1 - (1 - K/n)^t) (y - f_0) the outputs are f_0(x) + K(x, X) c_t. Weights, each over
+    the root of its step size, move by J' c_t / A.
 
     Examples
     --------
@@ -103,9 +104,9 @@ class Linearised:
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "y", y)
         top = self._spectrum[0][-1] / len(y)
-        if top >= 1:
+        if top >= 2:
             raise ValueError(
-                f"eta={self.eta} must be below {self.eta / top:.4g}: no convergence above"
+                f"eta={self.eta} must be below {2 * self.eta / top:.4g}: no convergence above"
             )
 
     @property
@@ -126,7 +127,7 @@ class Linearised:
         return np.asarray(self.network(x), dtype=float)
 
     def coefficients(self, steps: ArrayLike = math.inf) -> np.ndarray:
-        """c_t after some numbers of steps: shape ``(*steps.shape, n)``.
+        """c_t / A after some numbers of steps: shape ``(*steps.shape, n)``.
 
         Infinitely many steps interpolate; directions in which the kernel vanishes to rounding take
         no part.
@@ -138,20 +139,20 @@ class Linearised:
         n = len(self.x)
         start = vectors.T @ (self.y / self.output_scale - self._at_start(self.x))
         kept = values > n * np.finfo(float).eps * values[-1]
-        values = np.where(kept, values, n / 4)  # any positive number: they take no part
-        share = 2 * values / n  # what a step takes of a residual, below 2
+        values = np.where(kept, values, n / 2)  # any positive number: they take no part
+        share = values / n  # what a step takes of the error y - f, below 2
         small = -np.expm1(steps * np.log1p(-np.minimum(share, 0.5)))
         fitted = np.where(share < 0.5, small, 1 - (1 - share) ** steps)  # eq-lr-linear
         return (kept * fitted / values * start) @ vectors.T
 
     def outputs(self, x: ArrayLike, steps: ArrayLike = math.inf) -> np.ndarray:
-        """output_scale times the linearised network: ``(*steps.shape, k)``, at inputs (k, d)."""
+        """A times the linearised network: ``(*steps.shape, k)``, at inputs (k, d)."""
         x = np.asarray(x)
         change = self.coefficients(steps) @ self._kernel(self.x, x)
         return self.output_scale * (self._at_start(x) + change)
 
     def moved(self, steps: float = math.inf) -> Any:
-        """The network h with the weights of the linear model: where lazy training would end."""
+        """The network with the weights of the linear model: where lazy training would end."""
         if np.ndim(steps):
             raise ValueError(f"steps={steps} must be one number here")
         net, x, c = self.network, self.x, self.coefficients(steps)
