@@ -436,7 +436,7 @@ def test_noise_over_the_start_is_a_multiple_of_what_the_toll_takes(degree):
 @pytest.mark.parametrize("degree", VARIANCE)
 def test_noise_that_adds_up_over_the_escape(degree):
     """eq-fe-noise: the equation's time without the toll, times the variance of a step."""
-    d, eta = 10**8, 1e-12
+    d, eta = 10**8, 1e-16
     steps = ode_time(OnlineSGD(d, f"he{degree}", eta), 0.5, d**-0.5)
     want = {1: 2 * math.atanh(0.5), 2: 5 * math.log(math.sqrt(d / 3)), 3: 7 * math.sqrt(d)}
     assert eta * VARIANCE[degree] * steps == pytest.approx(want[degree], rel=2e-3)
