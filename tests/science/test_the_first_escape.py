@@ -395,6 +395,45 @@ def test_equation_with_reuse_is_the_mean_of_the_chain():
     assert abs(cosine.mean() - want) < 4 * cosine.std() / math.sqrt(40) + 1e-4
 
 
+# --- signal and noise of the escape
+
+
+VARIANCE = {1: 2, 2: 10, 3: 21}  # nu of a step over eta^2, at cosine zero
+
+
+@pytest.mark.parametrize("degree", VARIANCE)
+def test_variance_of_a_step_at_the_start(degree):
+    """By a product rule of Gauss and Hermite, and, where tails allow, by the walk."""
+    t, weight = np.polynomial.hermite_e.hermegauss(30)
+    weight = weight / weight.sum()
+    config = OnlineSGD(8, f"he{degree}", 1e-7)
+    gain = config.factor(as_link(config.link)(t)[:, None], t) * t[:, None]
+    mean, square = weight @ gain @ weight, weight @ gain**2 @ weight
+    assert mean == pytest.approx(float(degree == 1), abs=1e-10)
+    assert square == pytest.approx(degree * (2 * degree + 1), rel=1e-10)
+    assert square - mean**2 == pytest.approx(VARIANCE[degree], rel=1e-10)
+    rng = np.random.default_rng(5)
+    kick = walk(config, starts(0.0, 400_000, 8, rng), 1, rng)[1] / config.eta
+    groups = kick.reshape(40, -1).var(axis=1)
+    error = groups.std(ddof=1) / math.sqrt(40)
+    assert abs(groups.mean() - VARIANCE[degree]) < 4 * error
+
+
+@pytest.mark.parametrize("degree", [2, 3])
+def test_noise_over_the_start_is_a_multiple_of_what_the_toll_takes(degree):
+    """eq-fe-noise: eta^2 nu T_0 / rho_0^2 = nu / l eta d^(l/2); the toll takes eta d^(l/2) / 2."""
+    d, delta = 10**8, 0.4
+    start = d**-0.5
+    small, large = (OnlineSGD(d, f"he{degree}", size / d ** (degree / 2)) for size in (1e-6, delta))
+    signal = drift(small, start) / small.eta
+    toll = signal - drift(large, start) / large.eta
+    assert toll / signal == pytest.approx(delta / 2, rel=1e-3)
+    gain_time = start / (large.eta * signal)
+    noise = large.eta**2 * VARIANCE[degree] * gain_time / start**2
+    assert noise == pytest.approx(VARIANCE[degree] / degree * delta, rel=1e-3)
+    assert noise == pytest.approx(2 * VARIANCE[degree] / degree * toll / signal, rel=1e-3)
+
+
 # --- times
 
 

@@ -1,15 +1,15 @@
-r"""Online descent of one neuron as the exact chain of one number, its cosine c with the target.
+r"""Online descent of one neuron as the exact chain of one number, its cosine rho with the target.
 
-A step of `twolayer.theory.the_first_escape` depends on w only through c = w_1, v = x_1, z = w.x and
-s = x.x: the tangent x - z w has squared length q = s - z^2, first entry v - c z and inner product q
-with x, so that
+A step of `twolayer.theory.the_first_escape` depends on w only through rho = w.theta,
+z_* = theta.x, z = w.x and s = x.x: the tangent x - z w has squared length q = s - z^2, coordinate
+z_* - rho z along theta and inner product q with x, so that
 
-    N = sqrt(1 + eta^2 G^2 q),   c <- (c + eta G (v - c z)) / N,   z <- (z + eta G q) / N,
+    N = sqrt(1 + eta^2 U^2 q),   rho <- (rho + eta U (z_* - rho z)) / N,   z <- (z + eta U q) / N,
 
-where (v, z) are standard Gaussians of correlation c, and s is their part of the plane of w and e_1,
-v^2 + (z - c v)^2 / (1 - c^2), plus an independent chi-squared with d - 2 degrees of freedom. So c
-is a Markov chain of its own, in law, in any dimension. Reuse of a sample repeats the line with the
-same v, s and noise.
+where (z_*, z) are standard Gaussians of correlation rho, and s is their part of the plane of w and
+theta, z_*^2 + (z - rho z_*)^2 / (1 - rho^2), plus an independent chi-squared with d - 2 degrees of
+freedom. So rho is a Markov chain of its own, in law, in any dimension. Reuse of a sample repeats
+the line with the same z_*, s and noise.
 """
 
 import math
@@ -57,8 +57,8 @@ def run(
     --------
     >>> from twolayer.theory.the_first_escape import ode
     >>> config = OnlineSGD(d=1000, link="he1", eta=1e-4)
-    >>> c = run(config, 0.0, 10_000, np.random.default_rng(0), size=2, every=5000)
-    >>> c.shape, bool((abs(c[:, 0] - ode(config, 0.0, [0, 5000, 10_000])) < 0.1).all())
+    >>> rho = run(config, 0.0, 10_000, np.random.default_rng(0), size=2, every=5000)
+    >>> rho.shape, bool((abs(rho[:, 0] - ode(config, 0.0, [0, 5000, 10_000])) < 0.1).all())
     ((3, 2), True)
     """
     cosine = _starts(start, size)

@@ -1,12 +1,13 @@
 """Online gradient descent of one neuron on the sphere: how its cosine with the target grows.
 
-Inputs x ~ N(0, I_d), labels y = link(v) + noise with v = x_1, a neuron sigma(z), z = w.x, with w on
-the unit sphere. Each step takes a fresh sample, along the sphere:
+Inputs x ~ N(0, I_d), labels y = link(z_*) + noise with z_* = theta.x, a neuron sigma(z), z = w.x,
+with w on the unit sphere. Each step takes a fresh sample, along the sphere:
 
-    w <- (w + eta G (x - z w)) / norm,
+    w <- (w + eta U (x - z w)) / norm,
 
-G = y sigma'(z) for the correlation loss -y sigma(z), and G = (y - sigma(z)) sigma'(z) for the
-squared loss (y - sigma(z))^2 / 2. What is watched is the cosine of w and the target, w_1.
+with the pull U = y sigma'(z) for the correlation loss -y sigma(z), and U = (y - sigma(z)) sigma'(z)
+for the squared loss (y - sigma(z))^2 / 2. What is watched is the cosine rho = w.theta; theta is the
+first axis.
 
 Sources: Ben Arous, Gheissari & Jagannath 2021 for the rates; Arnaboldi et al. 2024 and Dandi et al.
 2024 for samples that are used more than once.
@@ -52,7 +53,7 @@ class OnlineSGD:
     Examples
     --------
     >>> config = OnlineSGD(d=100, link="he3", eta=1e-4)
-    >>> float(drift(config, 0.2).round(9))  # about 3 eta cosine^2 (1 - cosine^2)
+    >>> float(drift(config, 0.2).round(9))  # about 3 eta rho^2 (1 - rho^2)
     1.1067e-05
     """
 
@@ -77,7 +78,7 @@ class OnlineSGD:
 
     @property
     def factor(self) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-        """G(y, z), what a step takes of x: minus the derivative of the loss by z."""
+        """The pull U(y, z), what a step takes of x: minus the derivative of the loss by z."""
         value, slope, _ = _neuron(self)
         if self.loss == "correlation":
             return lambda y, z: y * slope(z)
@@ -137,7 +138,7 @@ def _settled(name, given, f, rule, degree=3, tolerance=1e-6):
 def information_exponent(
     link: str | Callable | Sequence[float], *, degree: int = 12, tolerance: float = 1e-6
 ) -> int:
-    """The first degree k >= 1 at which a link has a Hermite coefficient.
+    """The first degree l >= 1 at which a link has a Hermite coefficient.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def information_exponent(
     degree : int
         Highest degree that is looked at, >= 1.
     tolerance : float
-        Smallest coefficient of He_k / sqrt(k!) that counts, relative to the root mean square, > 0.
+        Smallest coefficient of He_l / sqrt(l!) that counts, relative to the root mean square, > 0.
 
     Raises
     ------
@@ -181,7 +182,7 @@ def _check_quadrature(config):
 
 
 def _plane(config, cosine):
-    """Nodes v (n, 1) and z (n, k) of two Gaussians of this correlation, weights (n, k).
+    """Nodes z_* = v (n, 1) and z (n, k) of two Gaussians of this correlation, weights (n, k).
 
     z = cosine v + sine t, cut where it crosses a kink of the activation. There what is left of v
     bends within sine / cosine, which v is cut for.
@@ -205,7 +206,7 @@ def _plane(config, cosine):
 
 
 def _moments(config, cosine):
-    """E[G (v - cosine z)] and E[G^2] at one cosine, G summed over the passes on a sample."""
+    """E[U (z_* - rho z)] and E[U^2] at one cosine, U summed over the passes on a sample."""
     v, z, weight = _plane(config, cosine)
     f, factor = as_link(config.link), config.factor
     # two nodes are exact for what is linear in the noise; later passes need more
@@ -214,9 +215,9 @@ def _moments(config, cosine):
     for e, in_e in zip(*noise, strict=True):
         y, at, total = f(v) + config.noise * e, z, 0.0
         for _ in range(config.reuse):
-            G = factor(y, at)
-            total = total + G
-            at = at + config.eta * config.d * G
+            pull = factor(y, at)
+            total = total + pull
+            at = at + config.eta * config.d * pull
         first += in_e * np.sum(weight * total * (v - cosine * z))
         second += in_e * np.sum(weight * total**2)
     return first, second
@@ -233,10 +234,10 @@ def _drift(config, cosine):
 def drift(config: OnlineSGD, cosine: ArrayLike) -> np.ndarray:
     """Expected change of the cosine in a step, for large d with eta d bounded.
 
-    eta E[G (v - cosine z)] - eta^2 d cosine E[G^2] / 2, with G the sum over the passes of `reuse`,
-    where z moves by eta d G after each, up to a relative error of order 1/d. For one pass and the
-    correlation loss the first term is eta zeta'(cosine) (1 - cosine^2), with zeta(c) =
-    sum_k c_k s_k c^k in Hermite coefficients of link and activation.
+    eta E[U (z_* - rho z)] - eta^2 d rho E[U^2] / 2, with U the sum over the passes of `reuse`,
+    where z moves by eta d U after each, up to a relative error of order 1/d. For one pass and the
+    correlation loss the first term is eta Omega'(rho) (1 - rho^2), with Omega(rho) =
+    sum_l phi_l sigma_l rho^l in Hermite coefficients of link and activation.
 
     Parameters
     ----------
@@ -247,7 +248,7 @@ def drift(config: OnlineSGD, cosine: ArrayLike) -> np.ndarray:
     Returns
     -------
     ndarray
-        Of the shape of `cosine`. Accurate to 1e-8 of eta sqrt(E[G^2]); with `reuse` and a kink in
+        Of the shape of `cosine`. Accurate to 1e-8 of eta sqrt(E[U^2]); with `reuse` and a kink in
         the activation, which then moves from sample to sample, to some 1e-2.
 
     Raises
@@ -257,7 +258,7 @@ def drift(config: OnlineSGD, cosine: ArrayLike) -> np.ndarray:
 
     Examples
     --------
-    >>> drift(OnlineSGD(d=10**6, link="he2", eta=1e-9), [0.5, -0.5]).round(12)  # 2 eta c (1 - c^2)
+    >>> drift(OnlineSGD(d=10**6, link="he2", eta=1e-9), [0.5, -0.5]).round(12)
     array([ 7.49e-10, -7.49e-10])
     """
     cosine = _cosines("cosine", cosine)
