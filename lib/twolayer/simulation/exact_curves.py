@@ -46,7 +46,7 @@ def run(
     rng : numpy.random.Generator
     model : {"network", "spiked"}
         A network and its own gradient, or the literal spiked model: rows uniform on the sphere of
-        radius sqrt(c), plus r v.
+        radius b, plus r v.
     projection : array_like, shape (p,), optional
         Values of v.x at which the learnt function is evaluated.
     n_test : int

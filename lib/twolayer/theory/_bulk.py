@@ -1,11 +1,12 @@
 """The first layer after a large step, without its spike: the law of its rows b_j.
 
 Everything is a function of omega = width_ratio V2 hat V1. With Gamma/d the covariance of b_j:
-the trace ``l = tr (1 + omega Gamma)^-1 / d``, the share of the input directions that the samples
-leave free; ``T = tr Gamma (1 + omega Gamma)^-1 / d``; and on the spike's direction v and the
-target's part z across it, ``R = (Gamma^-1 + omega (1 - vv'))^-1``, ``W = R Gamma^-1 R``, which is
-``d(omega R)/d omega``, and the leak ``R (1 - vv' - zz') R`` into other directions. Derived in the
-appendix of the chapter `exact_curves`.
+the trace ``free = tr (1 + omega Gamma)^-1 / d``, the share of the input directions that the
+samples leave free (upsilon in the chapter); ``T = tr Gamma (1 + omega Gamma)^-1 / d`` (Upsilon);
+and on the spike's direction v and the target's part v_perp across it,
+``R = (Gamma^-1 + omega (1 - vv'))^-1``, ``W = R Gamma^-1 R``, which is ``d(omega R)/d omega``, and
+the leak ``R (1 - vv' - v_perp v_perp') R`` into other directions. Derived in the chapter
+`exact_curves`, in depth.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def labels(config):
 
 
 def row_norms(config):
-    """Row norms |b_j|^2 = c + delta_j / sqrt(d): cov(delta_j, sqrt(d) b_j.v) and var(delta_j)."""
+    """Row norms |b_j|^2 = b^2 + Delta_j / sqrt(d): cov(Delta_j, sqrt(d) b_j.v) and var(Delta_j)."""
     first, (_, y, w) = config.first, labels(config)
     _, third, cross, fourth = slope_moments(config.activation)
     a = config.eta**2 / config.alpha0
@@ -67,7 +68,7 @@ def row_norms(config):
 
 
 class Traces(NamedTuple):
-    """l and T at each omega, and how fast they fall: minus their derivatives."""
+    """upsilon and Upsilon at each omega, and how fast they fall: minus their derivatives."""
 
     free: np.ndarray
     free_fall: np.ndarray
@@ -76,7 +77,7 @@ class Traces(NamedTuple):
 
 
 class Isotropic:
-    """Rows of B uniform on the sphere of radius sqrt(c), Gamma = c: the literal spiked model."""
+    """Rows of B uniform on the sphere of radius b, Gamma = b^2: the literal spiked model."""
 
     def __init__(self, config):
         self.c = config.bulk_variance
@@ -96,7 +97,7 @@ class Isotropic:
 
 
 class Anisotropic:
-    """Rows of B ~ N(0, Gamma/d), Gamma = 1 + chi A, A = Z'diag(y^2)Z/n0 for the step's samples."""
+    """Rows of B ~ N(0, Gamma/d), Gamma = 1 + chi N, N = X'diag(y^2)X/n0 for the step's samples."""
 
     def __init__(self, config):
         first, (z, y, w) = config.first, labels(config)
@@ -109,12 +110,12 @@ class Anisotropic:
         self.weights = w[:, None] * np.stack(moments, axis=1)
 
     def _averages(self, omega, free, power=1):
-        """E[p / (1 + delta y^2)^power] of p = y^2, y^4, z^2 y^2, zy, zy^3; complex omega too."""
-        delta = omega * free * (self.chi / self.alpha0)
-        return ((1 / (1 + delta[:, None] * self.y2) ** power) @ self.weights).T
+        """E[p / (1 + iota y^2)^power] of p = y^2, y^4, z^2 y^2, zy, zy^3 with z = theta.x."""
+        iota = omega * free * (self.chi / self.alpha0)
+        return ((1 / (1 + iota[:, None] * self.y2) ** power) @ self.weights).T
 
     def _free(self, omega):
-        """The trace l, by Newton for {eq-ec-ell}, monotone from the left."""
+        """The trace upsilon, by Newton for {eq-ec-ell}, monotone from the left."""
         free = 1 / (1 + omega * (1 + self.chi * self.weights[:, 0].sum()))
         for _ in range(_STEPS):
             once = 1 + self.chi * self._averages(omega, free)[0]
@@ -146,9 +147,9 @@ class Anisotropic:
         return np.stack([R, W, fall - R[:, :, 1:] * R[:, 1:, :]])
 
     def _resolvent(self, omega, free):
-        """R = K + omega K vv'K / (v'Lv), with L = (1 + omega Gamma)^-1 and K = Gamma L."""
+        """R = K + omega K vv'K / (v'Lv), L = (1 + omega Gamma)^-1, K = Gamma L (there Pi)."""
         y2, y4, z2y2, zy, zy3 = self._averages(omega, free)
-        noise = self.chi * free / self.alpha0  # delta / omega
+        noise = self.chi * free / self.alpha0  # iota / omega
         along = 1 + self.chi * z2y2
         L_tt = 1 / (1 + omega * along)
         K_tt = along * L_tt
@@ -160,7 +161,7 @@ class Anisotropic:
         return self._on_spike(omega, K_tt, K_tg / self.norm, K_gg / self.norm**2, L_gg)
 
     def _on_spike(self, omega, K_tt, K_tv, K_vv, L_gg):
-        """The matrix R over (v, z), from entries over the target's direction and v."""
+        """The matrix R over (v, v_perp), from entries over the target's direction and v."""
         cosine = self.cosine if self.spiked else 0.0  # without a spike nothing is taken out
         boost = omega * self.norm**2 / L_gg if self.spiked else 0.0
         sine = math.sqrt(1 - cosine**2)

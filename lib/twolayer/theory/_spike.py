@@ -21,10 +21,10 @@ class Tables(NamedTuple):
 
     k: np.ndarray
     w: np.ndarray  # weights of both signs of k
-    mu0: np.ndarray  # E f(rk + sqrt(c) g)
-    mu1: np.ndarray  # E g f / sqrt(c)
-    mu2: np.ndarray  # E (f - mu0 - sqrt(c) mu1 g)^2, the square of the chapter's mu_2
-    nu: np.ndarray  # d mu0 / dc
+    mu0: np.ndarray  # E f(rk + b g)
+    mu1: np.ndarray  # E g f / b
+    mu2: np.ndarray  # E (f - mu0 - b mu1 g)^2, the square of the chapter's mu_2
+    nu: np.ndarray  # d mu0 / d(b^2), the chapter's dotted mu_0
     e0: np.ndarray  # E[y given k] = E phi(cosine k + sine g)
     e1: np.ndarray  # E[y g given k]
     rest: np.ndarray  # E[(y - e0 - e1 g)^2 given k]
@@ -88,9 +88,9 @@ def _trapezoid(step, reach):
 
 def neuron(config, k):
     """mu0, mu1, mu2 and nu at each k."""
-    c, f = config.bulk_variance, activations.get(config.activation)
-    mu0, linear, bend, mu2 = moments(f, config.strength * k, math.sqrt(c), _FAR)  # eq-ec-mu
-    return mu0, linear / math.sqrt(c), mu2, bend / c
+    b, f = math.sqrt(config.bulk_variance), activations.get(config.activation)
+    mu0, linear, bend, mu2 = moments(f, config.strength * k, b, _FAR)  # eq-ec-mu
+    return mu0, linear / b, mu2, bend / b**2
 
 
 def _target(config, k):

@@ -38,8 +38,8 @@ _ITERATIONS = 100  # of the fixed point; 12 at most were seen
 class OneStep:
     """One large gradient step on the first layer, then ridge regression on fresh samples.
 
-    Inputs are N(0, I_d), labels link(u.x) + noise, u a unit vector. Rows of W0 are uniform on the
-    unit sphere and all readouts of the step are 1/sqrt(m): w_j becomes
+    Inputs are N(0, I_d), labels link(theta.x) + noise, theta a unit vector. Rows of W0 are uniform
+    on the unit sphere and all readouts of the step are 1/sqrt(m): w_j becomes
     w_j + eta mean (y - f) sigma'(w_j.x) x.
 
     Parameters
@@ -118,7 +118,7 @@ class OneStep:
 
     @property
     def bulk_variance(self) -> float:
-        """c = 1 + (eta^2 / alpha0) E[y^2] Var(sigma'): a neuron's squared norm without its spike.
+        """b^2 = 1 + (eta^2 / alpha0) E[y^2] Var(sigma'): a neuron's squared norm without its spike.
 
         The second part is the noise of the step, which differs from neuron to neuron.
         """
@@ -136,8 +136,8 @@ class OneStep:
     def floor(self) -> float:
         """Least test error of any readout of these features, with unlimited samples and neurons.
 
-        What is left of E[y^2] after the best combination of mu0(k), k mu1(k) and mu1(k) z, where z
-        is the input's coordinate along the part of the target's direction that the spike missed.
+        What is left of E[y^2] after the best combination of mu0(k), k mu1(k) and mu1(k) zeta, with
+        zeta the input's coordinate along the part of the target's direction that the spike missed.
         """
         t = _spike.tables(self)
         root = np.sqrt(t.w)
@@ -250,8 +250,9 @@ def _balances(problem, V):
 def _inputs(problem, V, shares):
     """The first equation: V1 = V2 T.
 
-    As V1 hat V1 = E[s1] n/m, it also says ``l = 1 - n/d + (n/d) E[1 - s1]``: the linear part takes
-    its directions of the inputs. This form is used where few are left, as for linear activations.
+    As V1 hat V1 = E[s1] n/m, the share that is left free is 1 - n/d + (n/d) E[1 - s1]: the linear
+    part takes its directions of the inputs. This form is used where few are left, as for linear
+    activations.
     """
     alpha, (V1, V2) = problem.alpha, V.T
     trace = problem.bulk.traces(problem.omega(V, shares))
@@ -272,16 +273,16 @@ def _inputs(problem, V, shares):
 
 
 class _Learnt(NamedTuple):
-    """What the fit learns of mu0, k mu1 (and nu) and z mu1, and what that costs."""
+    """What the fit learns of mu0, k mu1 (and nu, d mu0/d b^2) and zeta mu1, and what it costs."""
 
     along: np.ndarray  # coefficients of mu0, k mu1 (and nu), shape (N, 2 or 3)
-    across: np.ndarray  # of z mu1, shape (N, 1)
+    across: np.ndarray  # of zeta mu1, shape (N, 1)
     leak: np.ndarray  # squared coefficients of other directions across v, shape (N,)
     price: np.ndarray  # variance that comes with the signals, shape (N,)
 
 
 def _signals(problem, omega, corrected):
-    """The bulk's forms R, W and leak over (v, z), with the row norms over (v, norms, z)."""
+    """The bulk's forms R, W, leak over (v, v_perp), with row norms over (v, norms, v_perp)."""
     forms = problem.bulk.forms(omega)
     if corrected not in (True, "norms"):
         return forms
@@ -294,7 +295,7 @@ def _signals(problem, omega, corrected):
 
 
 def _learnt(problem, V2, p, signals):
-    """What is learnt: mu0, which no ridge holds back, and (k mu1, nu, z mu1), which it does.
+    """What is learnt: mu0, which no ridge holds back, and (k mu1, nu, zeta mu1), which it does.
 
     The signals t solve ``t = beta V2 R that``, with ``that`` the push of what they leave to
     explain. `V2` is put into the averages, so that nothing here overflows.
