@@ -47,7 +47,7 @@ class Scorecard(SphinxDirective):
     """The claim tables of all chapters, from the results that their pages show."""
 
     def run(self):
-        sections, every, number = [], [], 0
+        sections, every, number, count = [], [], 0, 0
         sources = chapters.chapters()
         for path in (*sources, scorecard.CONTENTS):
             self.env.note_dependency(str(path))  # titles and order
@@ -56,12 +56,15 @@ class Scorecard(SphinxDirective):
             section += nodes.title(caption, caption)
             for pages in group:
                 number += 1
+                if not scorecard.claiming(pages):
+                    continue
+                count += 1
                 places = [chapters.current(page, draft=DRAFT) for page in pages]
                 text, rows = entry(number, pages, places)
                 section += nodes.raw("", text, format="html")
                 every += rows
             sections.append(section)
-        line = nodes.paragraph("", "", nodes.strong(text=total(every, number)))
+        line = nodes.paragraph("", "", nodes.strong(text=total(every, count)))
         return [line, nodes.raw("", FILTER, format="html"), *sections]
 
 

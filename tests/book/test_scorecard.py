@@ -79,7 +79,8 @@ def test_the_page_shows_every_row_once_and_only_it_loads_the_filter(html):
     assert f"{total} checks in " in page
     titles = re.findall(r'class="chapter"><a href="([^"]+)\.html">(\d+)\. ', page)
     groups = [pages for _, group in scorecard.parts(CHAPTERS) for pages in group]
-    assert titles == [(name(pages[0]), str(k)) for k, pages in enumerate(groups, 1)]
+    want = [(name(pages[0]), str(k)) for k, pages in enumerate(groups, 1)]
+    assert titles == [(page, k) for page, k in want if not page.endswith("_primer")]
     loads = [p for p in PAGES if "scorecard.js" in (html / f"book/{name(p)}.html").read_text()]
     assert loads == [BOOK / "scorecard.md"]
 
