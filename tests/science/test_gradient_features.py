@@ -472,3 +472,26 @@ def test_rings_at_small_radius(clusters, law):
         assert abs(got).max() < 1e-12
         return
     assert np.linalg.norm(got - want) < 0.05 * np.linalg.norm(want)
+
+
+def test_squared_cosine_of_a_sampled_pull():
+    """eq-gf-cosine: mean over samples of numerator and of denominator, one neuron on XOR."""
+    d, n, radius = 40, 300, 3.0
+    data, rng = GaussianMixture.ring(d, 4, radius), np.random.default_rng(53)
+    w = rng.standard_normal(d)
+    w[0] = 2.5  # a neuron that sees the plane
+    q = mixture_gradient(data, w[None])[0]
+    u = data.means[0] / radius
+    pulls = np.array(
+        [
+            (y * (x @ w > 0)) @ x / n
+            for x, y in (data.sample(n, np.random.default_rng([54, k])) for k in range(400))
+        ]
+    )
+    power = q @ q
+    trace = (d + radius**2) / 2 - power
+    along = (1 + radius**2 / 2) / 2 - (q @ u) ** 2
+    got = np.mean(cosine(pulls, u) ** 2)
+    want = ((q @ u) ** 2 + along / n) / (power + trace / n)
+    assert got == pytest.approx(want, abs=0.01)
+    assert want < 0.9 * (q @ u) ** 2 / power  # the noise counts
