@@ -372,7 +372,7 @@ class GaussianMixture:
 
 @dataclasses.dataclass(frozen=True)
 class Parity:
-    """x = M phi with d hidden bits phi = +-1, and y the product of the first `degree` of them.
+    """x = D bits with d hidden bits +-1, and y the product of the first `degree` of them.
 
     Parameters
     ----------
@@ -384,7 +384,7 @@ class Parity:
         In [0, 1): the probability that the relevant bits are all equal to one random sign.
         Otherwise, and outside them, bits are independent and fair. With 0 the uniform parity.
     rotation : int, optional
-        Seed of the dictionary M, a Haar-distributed orthogonal matrix; the identity without it.
+        Seed of the dictionary D, a Haar-distributed orthogonal matrix; the identity without it.
 
     Notes
     -----
@@ -417,7 +417,7 @@ class Parity:
 
     @property
     def dictionary(self) -> np.ndarray:
-        """M, shape (d, d): its columns are the hidden directions, the relevant ones first."""
+        """D, shape (d, d): its columns are the hidden directions, the relevant ones first."""
         if self.rotation is None:
             return np.eye(self.d)
         from scipy.stats import ortho_group

@@ -95,6 +95,18 @@ class RotationInvariant:
         profile = functools.partial(_with_bias, self.profile, b)
         return RotationInvariant(f"{self.name} with bias", profile)
 
+    def even(self) -> RotationInvariant:
+        """The kernel k(x, z) + k(x, -z): it fits even functions only, f(-x) = f(x).
+
+        Examples
+        --------
+        >>> kernel, x = relu_ntk.even(), np.array([[1.0, 2.0], [-1.0, 1.0]])
+        >>> bool(np.allclose(kernel(x, -x), kernel(x)))
+        True
+        """
+        profile = functools.partial(_even, self.profile)
+        return RotationInvariant(f"{self.name}, even", profile)
+
 
 def _norms(x):
     """Norms of rows in units of sqrt(d), and the rows without them."""
@@ -107,6 +119,10 @@ def _with_bias(profile, b, s, t, cosine):
     norms = s1 * t1
     inner = np.clip((s * t * cosine + b * b) / np.where(norms == 0, 1, norms), -1, 1)
     return profile(s1, t1, inner)
+
+
+def _even(profile, s, t, cosine):
+    return profile(s, t, cosine) + profile(s, t, -cosine)
 
 
 def _arc_cosine(s, t, cosine):

@@ -413,3 +413,85 @@ def test_ties_do_not_depend_on_the_size(size):
     np.testing.assert_allclose(
         parity_gradient(Parity(7, 1), size * ones, size * b), parity_gradient(Parity(7, 1), ones, b)
     )
+
+
+# --- laws for many dimensions
+
+
+def test_second_order_is_the_hessian():
+    """Balanced clusters of equal class means, not on a ring: the rest is of third order."""
+    rng = np.random.default_rng(50)
+    centres = rng.standard_normal((3, 8))
+    means = np.concatenate([centres, -centres])
+    weights = np.tile([1.0, 2.0, 3.0], 2)  # 1 + 2 = 3: the classes are balanced
+    labels = np.tile([1, 1, -1], 2)
+    w = rng.standard_normal((6, 8))
+    w /= np.linalg.norm(w, axis=1, keepdims=True)
+    rest = []
+    for size in (0.2, 0.1):
+        data = GaussianMixture(size * means, labels, weights=weights)
+        H = (data.means.T * data.labels * data.weights) @ data.means
+        Hw = w @ H
+        law = Hw - 0.5 * (w * Hw).sum(1, keepdims=True) * w
+        got = mixture_gradient(data, w) * math.sqrt(2 * math.pi)
+        rest.append(abs(got - law).max())
+    assert rest[0] / rest[1] == pytest.approx(16, rel=0.05)  # the fourth power: opposite pairs
+    assert rest[1] < 0.02 * abs(law).max()
+
+
+def test_second_order_is_that_of_a_quadratic_target():
+    """Gaussian inputs, y = (x.Hx - tr H) / 2: the same formula, exactly, by samples."""
+    rng = np.random.default_rng(51)
+    H = np.diag([1.0, -0.5, 0.3])
+    x = rng.standard_normal((400_000, 3))
+    y = ((x @ H * x).sum(1) - np.trace(H)) / 2
+    for w in np.array([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0], [0.6, 0.0, -0.8]]):
+        values = (y * (x @ w > 0))[:, None] * x
+        error = values.std(0) / math.sqrt(len(x))
+        law = (H @ w - 0.5 * (w @ H @ w) * w) / math.sqrt(2 * math.pi)
+        assert np.all(abs(values.mean(0) - law) < 4 * error)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "law"),
+    [
+        (4, lambda r, part: r**2 * part.conj() / 2),
+        (8, lambda r, part: -(r**4) * part.conj() ** 3 / 48),
+        (6, lambda r, part: 0 * part),
+    ],
+)
+def test_rings_at_small_radius(clusters, law):
+    """eq-gf-rings: the pull in the plane, as a complex number."""
+    rng = np.random.default_rng(52)
+    w = rng.standard_normal((50, 400))
+    w /= np.linalg.norm(w, axis=1, keepdims=True)
+    q = mixture_gradient(GaussianMixture.ring(400, clusters, 0.3), w)
+    got = (q[:, 0] + 1j * q[:, 1]) * math.sqrt(2 * math.pi)
+    want = law(0.3, w[:, 0] + 1j * w[:, 1])
+    if clusters == 6:
+        assert abs(got).max() < 1e-12
+        return
+    assert np.linalg.norm(got - want) < 0.05 * np.linalg.norm(want)
+
+
+def test_squared_cosine_of_a_sampled_pull():
+    """eq-gf-cosine: mean over samples of numerator and of denominator, one neuron on XOR."""
+    d, n, radius = 40, 300, 3.0
+    data, rng = GaussianMixture.ring(d, 4, radius), np.random.default_rng(53)
+    w = rng.standard_normal(d)
+    w[0] = 2.5  # a neuron that sees the plane
+    q = mixture_gradient(data, w[None])[0]
+    u = data.means[0] / radius
+    pulls = np.array(
+        [
+            (y * (x @ w > 0)) @ x / n
+            for x, y in (data.sample(n, np.random.default_rng([54, k])) for k in range(400))
+        ]
+    )
+    power = q @ q
+    trace = (d + radius**2) / 2 - power
+    along = (1 + radius**2 / 2) / 2 - (q @ u) ** 2
+    got = np.mean(cosine(pulls, u) ** 2)
+    want = ((q @ u) ** 2 + along / n) / (power + trace / n)
+    assert got == pytest.approx(want, abs=0.01)
+    assert want < 0.9 * (q @ u) ** 2 / power  # the noise counts

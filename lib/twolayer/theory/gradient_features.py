@@ -43,7 +43,7 @@ def _layer(data, W, b):
 def mixture_gradient(data: GaussianMixture, W: ArrayLike, b: ArrayLike = 0.0) -> np.ndarray:
     """Simplified gradients, shape (m, d), of neurons on a mixture of Gaussians.
 
-    ``G = sum_c p_c y_c (mu_c Phi(t_c) + sigma w phi(t_c) / |w|)`` with
+    ``q = sum_c p_c y_c (mu_c Phi(t_c) + sigma w Phi'(t_c) / |w|)`` with
     ``t_c = (w.mu_c + b) / (sigma |w|)``: the mean over one Gaussian, by parts.
 
     Parameters
@@ -180,14 +180,14 @@ def parity_gradient(data: Parity, W: ArrayLike, b: ArrayLike = 0.0) -> np.ndarra
     For uniform bits, over the dictionary: on a relevant bit the Fourier coefficient of order
     degree - 1 of the threshold function, times the signs of the other relevant weights; on another
     bit the one of order degree + 1, times the signs of the relevant weights and its own. With bits
-    that agree with probability rho it is 1 - rho times this, plus rho times the mean given that
-    the relevant bits share one fair sign. At a tie, w.x + b = 0, a neuron does not fire.
+    that agree with probability `agree` it is 1 - agree times this, plus agree times the mean given
+    that the relevant bits share one fair sign. At a tie, w.x + b = 0, a neuron does not fire.
 
     Parameters
     ----------
     data : Parity
     W : array_like, shape (m, d)
-        Each row has entries of one size, to 1e-6, over the dictionary: W M = size times signs.
+        Each row has entries of one size, to 1e-6, over the dictionary: W D = size times signs.
     b : array_like, shape (m,) or ()
 
     Examples
