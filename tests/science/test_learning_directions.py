@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.stats import kstest
 
 from twolayer.activations import Activation
@@ -15,8 +16,11 @@ from twolayer.data import MultiIndex, SingleIndex, as_link
 from twolayer.gradients import learn_directions
 from twolayer.hermite import expectation
 from twolayer.measures import subspace_overlap
+from twolayer.network import TwoLayer
 from twolayer.simulation.learning_directions import draw, run
-from twolayer.theory.learning_directions import Step
+from twolayer.theory.learning_directions import Step, wide_spectrum
+from twolayer.theory.ridge_curves import learning_curve, optimal_curve
+from twolayer.theory.spectra import feature_moments, feature_spectrum
 
 TARGETS = [
     lambda d: SingleIndex(d, "he2"),
@@ -433,3 +437,86 @@ def test_bad_input(rng):
 def test_shares_beyond_one_are_refused():
     with pytest.raises(ValueError, match="t must lie between 0 and 1"):
         Step(SingleIndex(9, "he2"), 50).squared_overlap_cdf([0.5, 1.5])
+
+
+# --- infinitely many neurons
+
+
+def rows_of_the_law(step, m, rng):
+    """Pulls in the plane of eq-ld-draw, their smaller axis left out; uniform across the larger."""
+    d, spread = step.data.d, step.spread
+    signal = np.array([math.sqrt(step.snr), math.sqrt(2 * spread / (math.pi * d))])
+    axes, sizes, _ = np.linalg.svd(np.outer(signal, signal) + np.diag([spread / d, 0.0]))
+    u = np.zeros(d)
+    u[:2] = axes[:, 0]
+    across = rng.standard_normal((m, d))
+    across -= np.outer(across @ u, u)
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    rows = math.sqrt(sizes[0]) * rng.standard_normal((m, 1)) * u + across
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return TwoLayer(rows, np.zeros(m), "relu", rng.standard_normal(m))
+
+
+@pytest.mark.parametrize(("d", "n", "samples"), [(12, 60, 100), (24, 600, 300)])
+def test_wide_layer_is_the_limit_of_many_neurons(d, n, samples):
+    """At m neurons the error is higher by about 1/m; the first half of a layer takes that off."""
+    step = Step(SingleIndex(d, (0.3, 0.2, 0.6, 0.7), noise=0.3), n)
+    want = float(learning_curve(wide_spectrum(step), samples, 0.05))
+
+    def error(net):
+        return float(learning_curve(feature_spectrum(net, step.data), samples, 0.05))
+
+    found = []
+    for seed in range(24):
+        net = rows_of_the_law(step, 800, np.random.default_rng(seed))
+        half = TwoLayer(net.W[:400], net.a[:400], "relu", net.b[:400])
+        found.append(2 * error(net) - error(half))
+    se = np.std(found, ddof=1) / math.sqrt(24)
+    assert abs(np.mean(found) - want) < 4 * se
+    assert se < 0.015 * want
+
+
+def test_traces_of_a_wide_layer_by_monte_carlo():
+    """Sum N l = E K(x, x), sum N l^2 = E K(x, x')^2, and E f*(x) K(x, x') f*(x')."""
+    step = Step(SingleIndex(10, (0.0, 0.0, 0.6, 0.8)), 300)
+    wide = wide_spectrum(step, degree=20)
+    got = []
+    for seed in range(8):
+        net = rows_of_the_law(step, 1500, np.random.default_rng(seed))
+        covariance, cross, _ = feature_moments(net, step.data)
+        m = len(covariance)
+        pairs = (np.sum(covariance**2) - np.sum(np.diag(covariance) ** 2)) * m / (m - 1)
+        got.append([np.trace(covariance), pairs, cross @ cross])
+    lam, count = wide.eigenvalues, wide.multiplicity
+    want = [1.0, count @ lam**2, wide.second_moment @ lam]
+    assert wide.trace == pytest.approx(1, abs=1e-12)
+    assert wide.tail < 2e-3  # beyond Hermite degree 40
+    se = np.std(got, axis=0, ddof=1) / math.sqrt(8)
+    assert np.all(abs(np.mean(got, axis=0) - want) < 4 * se)
+    assert np.all(se < 0.05 * np.array(want))
+    assert wide.second_moment.sum() + wide.outside == pytest.approx(1, abs=1e-9)
+    assert wide.outside < 1e-5
+
+
+def test_a_wide_layer_learns_the_cube_from_d_to_the_three_halves():
+    """n* at error 0.35: its exponents in d rise to 3/2, where at a fixed width they go to 2."""
+    target, stars = (0.0, 0.0, 0.5**0.5, 0.5**0.5), []
+    for d in (2**12, 2**15, 2**18):
+        data = SingleIndex(d, target)
+
+        def above(log, data=data):
+            n = round(math.exp(log))
+            return float(optimal_curve(wide_spectrum(Step(data, n)), n)) - 0.35
+
+        middle = math.log(d) * 1.5
+        stars.append(brentq(above, middle - 1.5, middle + 1.5, xtol=1e-3))
+    slopes = np.diff(stars) / math.log(8)
+    assert slopes == pytest.approx(1.5, abs=0.015)
+    assert slopes[1] > slopes[0]
+
+
+def test_a_wide_layer_refuses_more_directions():
+    with pytest.raises(ValueError, match="step is on r=2 directions"):
+        wide_spectrum(Step(MultiIndex(30, "he2", r=2), 500))
+    with pytest.raises(ValueError, match="degree"):
+        wide_spectrum(Step(SingleIndex(30, "he2"), 500), degree=2)

@@ -14,13 +14,16 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtr, gammaln, xlogy
+from scipy.special import betaln, binom, chdtr, gammaln, xlogy
 
 from twolayer import _checks, _links
 from twolayer.data import MultiIndex, SingleIndex, additive
-from twolayer.hermite import he
+from twolayer.hermite import coefficients, expectation, he
+from twolayer.theory.spectra import Spectrum, _relu_coefficients, harmonic_counts
 
-__all__ = ["Step"]
+__all__ = ["Step", "wide_spectrum"]
+
+_TERMS = 40  # of the Hermite series of a neuron: 1 in 1000 of its second moment lies beyond
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,3 +165,103 @@ def _shares(t):
     if (t > 1).any():
         raise ValueError(f"t must lie between 0 and 1, got {t.max()}")
     return t
+
+
+# --- infinitely many neurons
+
+
+def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
+    """What ridge regression sees of infinitely many neurons after the step.
+
+    The law of `twolayer.simulation.learning_directions.draw` as m goes to infinity: unit rows
+    ``rho u + sqrt(1 - rho^2) v``, with u the direction that the layer knows, v uniform across it.
+    A neuron is a sum of h_i(u.x) h_k(v.x). Harmonics of degree j across u share one small matrix in
+    (i, k): E[c_{i+k} c_{i'+k'}] E[rho^{i+i'} (1 - rho^2)^{(k+k')/2}] over their number.
+
+    Parameters
+    ----------
+    step : Step
+        On a target of one direction.
+    degree : int
+        Highest degree of the harmonics across, 4 to 30; what lies beyond is the tail.
+
+    Examples
+    --------
+    >>> wide = wide_spectrum(Step(SingleIndex(100, "he2"), n=10_000))
+    >>> round(wide.trace, 3), round(float(wide.second_moment.sum()), 3)  # E relu(z + b)^2, E y^2
+    (1.0, 1.0)
+    """
+    data = step.data
+    link, r = additive(data)
+    if r != 1:
+        raise ValueError(f"step is on r={r} directions; it must be on one")
+    degree = _checks.integer("degree", degree, 4, 30)
+    pull, shift = _leading(step)
+    biases, powers, g = _over_biases(), _over_cosines(pull), coefficients(link, _TERMS)
+
+    parts = []
+    for j, count in enumerate(harmonic_counts(data.d - 1, degree)):
+        for parity in (0, 1):  # rho and -rho are equally likely
+            i, k = (v.ravel() for v in np.mgrid[parity : _TERMS + 1 : 2, j : _TERMS + 1 : 2])
+            i, k = i[i + k <= _TERMS], k[i + k <= _TERMS]
+            size = np.sqrt(binom(i + k, i) * _share(data.d - 1, j)[k])
+            matrix = biases[i[:, None] + k[:, None], i + k] * powers[i[:, None] + i, k[:, None] + k]
+            lam, vectors = np.linalg.eigh(size[:, None] * matrix * size / count)
+            toward = g[i + k] * size * shift**i * math.sqrt(1 - shift**2) ** k
+            kept = lam * math.sqrt(count) > 1e-13
+            parts.append((lam[kept], np.full(kept.sum(), count), (toward @ vectors)[kept] ** 2))
+    lam, multiplicity, second_moment = (np.concatenate(v) for v in zip(*parts, strict=True))
+    whole = float(expectation(lambda z: link(z) ** 2, getattr(link, "kinks", ())))
+    return Spectrum(
+        lam,
+        multiplicity,
+        second_moment,
+        tail=max(1 - float(lam @ multiplicity), 0.0),  # of E relu(z + b)^2 = 1
+        outside=max(whole - float(second_moment.sum()), 0.0),
+        noise=data.noise**2,
+    )
+
+
+def _over_biases():
+    """E[c_l(b) c_l'(b)], b ~ N(0, 1), of the Hermite coefficients of relu(z + b)."""
+    b = np.linspace(-9, 9, 181)  # the trapezoid rule is exact for such functions
+    density = np.exp(-(b**2) / 2)
+    c = _relu_coefficients(b, _TERMS)
+    return (c * density) @ c.T / density.sum()
+
+
+def _leading(step):
+    """Variance of the pulls along their leading direction, and its cosine with the target's."""
+    d, spread = step.data.d, step.spread
+    along, shared = math.sqrt(step.snr), math.sqrt(2 * spread / math.pi / d)  # of eq-ld-draw
+    plane = [[along**2 + spread / d, along * shared], [along * shared, shared**2]]
+    values, vectors = np.linalg.eigh(plane)
+    return values[1], abs(vectors[0, 1])
+
+
+def _over_cosines(pull):
+    """E[|rho|^p sqrt(1 - rho^2)^q], p, q = 0..2 _TERMS; by the trapezoid rule in log |z|."""
+    log = np.arange(-20, 2.5, 0.05)
+    z = np.exp(log)
+    density = np.exp(-(z**2) / 2 + log)
+    tangent = z * math.sqrt(pull)
+    steps = np.arange(2 * _TERMS + 1)[:, None]
+    rho = (tangent / np.hypot(1, tangent)) ** steps
+    return (rho * density / density.sum()) @ (np.hypot(1, tangent) ** -steps.astype(float)).T
+
+
+def _share(d, j):
+    """Of (v.w)^k, k = 0.._TERMS, the share of the harmonics of degree j: its coefficient of P_j."""
+    k = np.arange(_TERMS + 1)
+    s = (k - j) / 2  # E[u^k P_j(u)] by Rodrigues' formula, times their number
+    with np.errstate(invalid="ignore"):  # of k < j
+        beta = betaln(s + 0.5, (d - 1) / 2 + j) - betaln(0.5, (d - 1) / 2)
+        rise = (
+            gammaln(k + 1.0)
+            - gammaln(k - j + 1.0)
+            - gammaln((d - 1) / 2 + j)
+            + gammaln((d - 1) / 2)
+            - j * math.log(2)
+        )
+        log = np.log(harmonic_counts(d, j)[-1]) + beta + rise
+    return np.where((k >= j) & ((k - j) % 2 == 0), np.exp(log), 0.0)
