@@ -323,8 +323,8 @@ def test_stored_tables_say_how_they_were_made():
         assert len(table) > 0
         assert not table.isna().any(axis=None)
         command = path.read_text("utf-8").splitlines()[0]
-        (chapter,) = BOOK.rglob(f"{path.stem}.md")
-        assert f"papermill -p STORE True {path.stem}.ipynb" in command
+        (chapter,) = BOOK.rglob(f"{path.stem}_in_depth.md")
+        assert f"papermill -p STORE True {chapter.stem}.ipynb" in command
         text = chapter.read_text("utf-8")
         assert f'"{path.stem}"' in text
         assert "STORE = False" in text

@@ -206,7 +206,7 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
             i, k = i[i + k <= _TERMS], k[i + k <= _TERMS]
             size = np.sqrt(binom(i + k, i) * _share(data.d - 1, j)[k])
             matrix = biases[i[:, None] + k[:, None], i + k] * powers[i[:, None] + i, k[:, None] + k]
-            lam, vectors = np.linalg.eigh(size[:, None] * matrix * size / count)
+            lam, vectors = np.linalg.eigh(size[:, None] * matrix * size / count)  # eq-ld-wide
             toward = g[i + k] * size * shift**i * math.sqrt(1 - shift**2) ** k
             kept = lam * math.sqrt(count) > 1e-13
             parts.append((lam[kept], np.full(kept.sum(), count), (toward @ vectors)[kept] ** 2))
