@@ -443,7 +443,7 @@ def test_shares_beyond_one_are_refused():
 
 
 def test_the_mean_of_a_pull_times_itself_is_an_arcsine(rng):
-    """E_w q q' = sum y_i y_k arcsin(cos) x_i x_k' / (2 pi n^2) for labels without mean and slope."""
+    """E_w q q' = sum y_i y_k arcsin(cos) x_i x_k' / (2 pi n^2), labels without mean and slope."""
     x, y = SingleIndex(5, (0.0, 0.0, 0.6, 0.8)).sample(40, rng)
     rest = remove_linear_part(x, y)[0]
     unit = x / np.linalg.norm(x, axis=1, keepdims=True)
