@@ -13,8 +13,8 @@ from scipy.stats import kstest
 
 from twolayer.activations import Activation
 from twolayer.data import MultiIndex, SingleIndex, as_link
-from twolayer.gradients import learn_directions
-from twolayer.hermite import expectation
+from twolayer.gradients import learn_directions, remove_linear_part
+from twolayer.hermite import expectation, he
 from twolayer.measures import subspace_overlap
 from twolayer.network import TwoLayer
 from twolayer.simulation.learning_directions import draw, run
@@ -437,6 +437,43 @@ def test_bad_input(rng):
 def test_shares_beyond_one_are_refused():
     with pytest.raises(ValueError, match="t must lie between 0 and 1"):
         Step(SingleIndex(9, "he2"), 50).squared_overlap_cdf([0.5, 1.5])
+
+
+# --- the layer as a whole, and what it shows of a cube
+
+
+def test_the_mean_of_a_pull_times_itself_is_an_arcsine(rng):
+    """E_w q q' = sum y_i y_k arcsin(cos) x_i x_k' / (2 pi n^2), labels without mean and slope."""
+    x, y = SingleIndex(5, (0.0, 0.0, 0.6, 0.8)).sample(40, rng)
+    rest = remove_linear_part(x, y)[0]
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    angle = np.arcsin(np.clip(unit @ unit.T, -1, 1)) / (2 * math.pi)
+    weighted = rest[:, None] * x / 40
+    want = weighted.T @ angle @ weighted
+    draws = []
+    for _ in range(20):
+        pull = ((x @ rng.standard_normal((5, 20_000)) > 0) * rest[:, None]).T @ x / 40
+        draws.append(pull.T @ pull / 20_000)
+    error = np.std(draws, axis=0, ddof=1) / math.sqrt(20)
+    assert np.all(abs(np.mean(draws, axis=0) - want) < 4.5 * error)
+    assert error.max() < 0.02 * want.max()
+
+
+def test_the_constant_of_the_cube():
+    """C = V / E c_3^2 of the book, c_k(b) by quadrature over z, against closed forms: 11.297."""
+    b, p = np.polynomial.hermite_e.hermegauss(60)
+    p = p / p.sum()
+
+    def moment(k):  # E_b of the squared Hermite coefficient of relu(z + b)
+        c = [expectation(lambda z, s=s: np.maximum(z + s, 0) * he(k, z), (-s,)) for s in b]
+        return p @ np.array(c) ** 2 / math.factorial(k)
+
+    zero = (math.sqrt(3) / 2 + math.pi / 3) / math.pi  # of two Gaussians of correlation 1/2
+    cube = 3**-1.5 / (12 * math.pi)
+    assert moment(0) == pytest.approx(zero, rel=1e-6)
+    assert moment(1) == pytest.approx(1 / 3, rel=1e-6)
+    assert moment(3) == pytest.approx(cube, rel=1e-6)
+    assert (1 - zero - 1 / 3) / cube == pytest.approx(11.297, abs=1e-3)
 
 
 # --- infinitely many neurons

@@ -1,8 +1,8 @@
 """What the first large step knows of a target's directions, from samples: two laws.
 
 For the step of `twolayer.gradients.learn_directions` with ReLU on targets whose Hessian
-E[grad^2 f*] is h times the projection on r directions: a sum over directions of one link. Damian,
-Lee & Soltanolkotabi 2022 prove rates; the constants here are derived in the book.
+E[grad^2 f*] is a multiple of the projection on r directions: a sum over directions of one link.
+Damian, Lee & Soltanolkotabi 2022 prove rates; the constants here are derived in the book.
 `twolayer.simulation.learning_directions` runs the step.
 """
 
@@ -80,23 +80,23 @@ class Step:
 
     @property
     def hessian(self) -> float:
-        """h, the eigenvalue of E[grad^2 f*] on the directions."""
+        """The eigenvalue of E[grad^2 f*] on the directions, E[link''] / sqrt(r)."""
         return self._moments["curvature"] / math.sqrt(self.r)  # eq-ld-hessian
 
     @property
     def second_moment(self) -> float:
-        """P, of the labels without constant and linear part, noise included."""
+        """Delta, of the labels without constant and linear part, noise included."""
         return self._moments["rest"] + self.data.noise**2
 
     @property
     def _along(self):
-        """E[y^2 z^2], with z the projection on one of the directions."""
+        """Delta_parallel = E[y^2 z^2], with z the projection on one of the directions."""
         others = (self.r - 1) * self._moments["rest"]
         return (self._moments["weighted"] + others) / self.r + self.data.noise**2
 
     @property
     def snr(self) -> float:
-        """Squared pull along the directions over its squared noise, for a start of 1/sqrt(d)."""
+        """omega: squared pull on the directions over its squared noise, for a start 1/sqrt(d)."""
         d = self.data.d
         return (
             2 * self.n * self.hessian**2 / (math.pi * d**2 * self.second_moment)
@@ -104,17 +104,17 @@ class Step:
 
     @property
     def spread(self) -> float:
-        """E[y^2 z^2] / P: variance of the noise along a direction, over that across."""
+        """Delta_parallel / Delta: variance of the noise along a direction, over that across."""
         return self._along / self.second_moment
 
     @property
     def pull(self) -> float:
-        """tau: snr + spread / d, with the noise along the directions, a finite-d term."""
+        """omega with the noise along the directions, a finite-d term: snr + spread / d."""
         return self.snr + self.spread / self.data.d  # eq-ld-finite
 
     @property
     def noise_ratio(self) -> float:
-        """E[y^2 z^2] / h^2, the chapter's kappa; infinite without a Hessian."""
+        """Gamma = Delta_parallel / hessian^2; infinite without a Hessian."""
         h2 = self.hessian**2
         return self._along / h2 if h2 > 1e-20 * self._moments["rest"] else math.inf
 
@@ -123,7 +123,7 @@ class Step:
         """Overlap of the layer's leading subspace with the directions: 1 / (1 + noise_ratio d/n).
 
         The layer as a whole sees the matrix mean(y x x'). Its leading eigenvector is off by a
-        vector with d coordinates of variance E[y^2 z^2]/n, over the eigenvalue h.
+        vector with d coordinates of variance E[y^2 z^2]/n, over the Hessian's eigenvalue.
         """
         return 1 / (1 + self.noise_ratio * self.data.d / self.n)  # eq-ld-subspace
 
@@ -131,7 +131,7 @@ class Step:
     def mean_squared_overlap(self) -> float:
         """Mean squared cosine of a neuron with the span: a function of n/d^2, up to O(1/d).
 
-        E[tau Q/(1 + tau Q)] = integral of tau r (1 + 2 tau t)^(-r/2 - 1) e^-t over t > 0, by the
+        E[w Q/(1 + w Q)] = integral of w r (1 + 2 w t)^(-r/2 - 1) e^-t over t > 0, w = omega, by the
         trapezoid rule in log t: its terms are positive, so that nothing cancels.
         """
         u = np.arange(min(0.0, -math.log(2 * self.pull)) - 40, 5, 0.1)
@@ -142,8 +142,8 @@ class Step:
     def squared_overlap_cdf(self, t: ArrayLike) -> float | np.ndarray:
         """P(squared cosine of a neuron with the span <= t), t in [0, 1].
 
-        The squared cosine is tau Q / (1 + tau Q), Q chi-squared with r degrees of freedom: the pull
-        along the span is proportional to the initial projection.
+        The squared cosine is omega Q / (1 + omega Q), Q chi-squared with r degrees of freedom: the
+        pull along the span is proportional to the initial projection.
         """
         t = _shares(t)
         with np.errstate(divide="ignore"):
@@ -206,7 +206,7 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
             i, k = i[i + k <= _TERMS], k[i + k <= _TERMS]
             size = np.sqrt(binom(i + k, i) * _share(data.d - 1, j)[k])
             matrix = biases[i[:, None] + k[:, None], i + k] * powers[i[:, None] + i, k[:, None] + k]
-            lam, vectors = np.linalg.eigh(size[:, None] * matrix * size / count)
+            lam, vectors = np.linalg.eigh(size[:, None] * matrix * size / count)  # eq-ld-wide
             toward = g[i + k] * size * shift**i * math.sqrt(1 - shift**2) ** k
             kept = lam * math.sqrt(count) > 1e-13
             parts.append((lam[kept], np.full(kept.sum(), count), (toward @ vectors)[kept] ** 2))
