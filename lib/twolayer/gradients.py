@@ -187,7 +187,7 @@ def remove_linear_part(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, float, n
     (array([0., 0., 0.]), 1.0, array([2.]))
     """
     x, y = _regression_data(x, y)
-    centre = x.mean(0)
+    centre = x.mean(0, dtype=float)
     mean = y.mean()
     gram, right = np.zeros((x.shape[1], x.shape[1])), np.zeros(x.shape[1])
     for xb, yb in _blocks(x, y):  # normal equations, of columns scaled to one length
@@ -202,7 +202,8 @@ def remove_linear_part(x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, float, n
     if rank < len(slope):  # the solution is not unique: the one of least norm, without the squares
         slope = np.linalg.lstsq(x - centre, y - mean, rcond=1e-10)[0]
     intercept = float(mean - centre @ slope)
-    return y - intercept - x @ slope, intercept, slope
+    fitted = np.concatenate([xb @ slope for (xb,) in _blocks(x)])
+    return y - intercept - fitted, intercept, slope
 
 
 def _regression_data(x, y):
@@ -210,7 +211,7 @@ def _regression_data(x, y):
     if x.ndim != 2 or y.ndim != 1:
         raise ValueError(f"x has shape {x.shape} and y {y.shape}; they must be (n, d) and (n,)")
     _checks.same_length("x", x, "y", y)
-    x, y = x.astype(float, copy=False), y.astype(float, copy=False)
+    y = y.astype(float, copy=False)  # of x a block at a time: it is large
     if np.ptp(y) == 0:
         raise ValueError(f"y is constant, {y[0]:g}; its variance must be positive")
     return x, y
@@ -270,7 +271,7 @@ def learn_directions(
     for xb, rb in _blocks(x, residual):
         slope = half.activation.derivative(xb @ half.W.T)
         pull += (slope * rb[:, None]).T @ xb  # eq-ld-step
-    rounding = 1e4 * np.finfo(dtype).eps * np.linalg.norm(residual) * abs(x).max()
+    rounding = 1e4 * np.finfo(dtype).eps * np.linalg.norm(residual) * max(x.max(), -x.min())
     pull = np.where(np.linalg.norm(pull, axis=1, keepdims=True) > rounding, pull, half.W)
     pull /= np.linalg.norm(pull, axis=1, keepdims=True)
     W = np.concatenate([pull, -pull])
