@@ -20,6 +20,23 @@ FIRST = (
     "first_step/one_step",
     "first_step/exact_curves",
 )
+REPRESENTATIONS = (
+    "representations/learning_directions",
+    "representations/transfer",
+    "representations/gradient_features",
+    "representations/lottery_tickets",
+)
+# Letters that a page in depth, or a part of the book, uses for something of its own
+LOCAL = set("zcupDCN") | {"\\chi"}
+OF_A_PART = set("UrHsbR") | {
+    "\\Gamma",
+    "\\delta",
+    "\\kappa_1",
+    "\\omega",
+    "\\upsilon",
+    "\\varpi",
+    "\\xi_i",
+}
 
 
 def library():
@@ -52,14 +69,25 @@ def test_no_symbol_has_two_meanings_in_a_chapter(chapter):
     assert [symbol for symbol, times in count.items() if times > 1] == []
 
 
-def test_first_chapters_share_one_notation():
-    """From the primer to the exact curve a symbol is the same thing wherever it stands."""
+def meanings(chapters):
+    """Symbols that have more than one meaning in the chapters."""
     rows = {}
-    for chapter in FIRST:
+    for chapter in chapters:
         for row in notation.of(chapter):
             for symbol in notation.symbols(row):
                 rows.setdefault(symbol, set()).add(row["meaning"])
-    assert {symbol: found for symbol, found in rows.items() if len(found) > 1} == {}
+    return {symbol for symbol, found in rows.items() if len(found) > 1}
+
+
+def test_first_chapters_share_one_notation():
+    """From the primer to the exact curve a symbol is the same thing wherever it stands."""
+    assert meanings(FIRST) == set()
+
+
+def test_chapters_on_representations_share_one_notation():
+    """Among themselves, and with the first chapters, but for the letters that are listed."""
+    assert meanings(REPRESENTATIONS) <= LOCAL
+    assert meanings(FIRST + REPRESENTATIONS) <= LOCAL | OF_A_PART
 
 
 def test_names_in_code_exist():
