@@ -93,8 +93,9 @@ def ring_probability(gamma: ArrayLike, clusters: int = 4) -> np.ndarray | float:
     """P(max cosine >= 1 - gamma) = clusters arccos(1 - gamma) / pi, at most 1.
 
     A uniform direction of the plane against evenly spaced ones: of small separation, without biases
-    and in many dimensions, the share of neurons whose simplified gradient lies in the cone of one
-    of the means of `GaussianMixture.ring`. In d dimensions a part of order 1/sqrt(d) is off the
+    and in many dimensions, the share of neurons whose simplified gradient lies in the cone of any
+    of the means of `GaussianMixture.ring`; with ``clusters=1`` in the cone of one given mean, as in
+    the definition of a gradient feature. In d dimensions a part of order 1/sqrt(d) is off the
     plane: it needs gamma well above 1/(4 d).
 
     Parameters
@@ -112,7 +113,7 @@ def ring_probability(gamma: ArrayLike, clusters: int = 4) -> np.ndarray | float:
         raise ValueError(f"gamma={gamma} must be in [0, 1]")
     clusters = _checks.positive_int("clusters", clusters)
     half_angle = 2 * np.arcsin(np.sqrt(gamma / 2))  # arccos(1 - gamma)
-    return np.minimum(clusters * half_angle / np.pi, 1)[()]  # eq-gf-p
+    return np.minimum(clusters * half_angle / np.pi, 1)[()]  # times eq-gf-p
 
 
 def xor_accuracy(radius: float, sigma: float = 1.0) -> float:
