@@ -175,6 +175,10 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
 
     The law of `twolayer.simulation.learning_directions.draw` as m goes to infinity: unit rows
     ``rho u + sqrt(1 - rho^2) v``, with u the direction that the layer knows, v uniform across it.
+    Of the two axes along which all pulls move together the weaker one is left out: its variance is
+    about ``2 spread^2 / (pi d snr)`` of that of the noise in one of the d coordinates. In a real
+    layer the noise across is not uniform, and errors are higher (in depth page of the book). The
+    cost d/n of taking out the linear part is not included.
     A neuron is a sum of h_i(u.x) h_k(v.x). Harmonics of degree j across u share one small matrix in
     (i, k): E[c_{i+k} c_{i'+k'}] E[rho^{i+i'} (1 - rho^2)^{(k+k')/2}] over their number.
 
