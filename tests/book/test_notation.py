@@ -28,7 +28,7 @@ REPRESENTATIONS = (
 )
 # Letters that a page in depth, or a part of the book, uses for something of its own
 LOCAL = set("zcupDCN") | {"\\chi"}
-OF_A_PART = set("UrHsbR") | {
+OF_A_PART = set("UrHsbRS") | {
     "\\Gamma",
     "\\delta",
     "\\kappa_1",
