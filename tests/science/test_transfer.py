@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from twolayer.activations import Activation
 from twolayer.data import MultiIndex, SingleIndex
+from twolayer.gradients import learn_directions
 from twolayer.hermite import he
 from twolayer.network import TwoLayer
 from twolayer.ridge import fit_readout
@@ -191,3 +192,23 @@ def test_targets_and_spectra_are_read_only_too():
                 array[:] = 1
     with pytest.raises(ValueError, match="read-only"):
         Spectrum([1.0], [5], [1.0]).eigenvalues[0] = 2
+
+
+@pytest.mark.parametrize("m", [32, 64])
+def test_tilt_of_a_narrow_layers_leading_direction(m):
+    """1 - cos^2 = Gamma d/n + (2/m) E[rho^2 (1 - rho^2)] / (E rho^2)^2, on real samples.
+
+    Where the second term dominates; its own next order is 1/m.
+    """
+    step, found = Step(SingleIndex(48, "he2"), 16 * 48**2), []
+    for seed in range(64):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((step.n, 48), dtype="float32")
+        W = learn_directions(x, step.data.target(x), m, rng, dtype="float32").W
+        found.append(1 - np.linalg.svd(W.astype(float), full_matrices=False)[2][0, 0] ** 2)
+    t = (np.arange(4000) + 0.5) / 4000
+    one, two = (np.mean(t**k * step.squared_overlap_density(t)) for k in (1, 2))
+    factor = m * (np.array(found) - step.noise_ratio * 48 / step.n) * one**2 / (one - two)
+    se = factor.std(ddof=1) / 8
+    assert abs(factor.mean() - 2) < 4 * se + 4 / m
+    assert se < 0.15
