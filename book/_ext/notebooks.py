@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 import time
 
@@ -66,11 +67,17 @@ def execute(path, *, draft=False):
     )
     with lock:
         clients.add(client)
+    log = tempfile.TemporaryFile()  # a kernel that ends may complain there: noise, unless it died
     try:
         if not stopping.is_set():
-            client.execute(env=os.environ | {"TWOLAYER_CACHE": str(sweeps)})
+            client.execute(env=os.environ | {"TWOLAYER_CACHE": str(sweeps)}, stderr=log)
             shutil.rmtree(sweeps, ignore_errors=True)
+    except DeadKernelError as error:
+        log.seek(0)
+        said = log.read().decode("utf-8", "replace").strip().splitlines()[-15:]
+        raise DeadKernelError("\n".join([str(error), *said])) from error
     finally:
+        log.close()
         with lock:
             clients.discard(client)
     clock = notebook.cells.pop()

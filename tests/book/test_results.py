@@ -239,6 +239,21 @@ def test_a_failing_claim_prints_its_numbers_and_how_to_go_on(tree):
 
 
 @pytest.mark.slow
+def test_a_kernel_that_dies_is_heard_and_one_that_only_complains_is_not(tree):
+    complaint = "import os, sys; sys.__stderr__.write('a complaint\\n'); sys.__stderr__.flush()"
+    write(tree, body=complaint)
+    quiet = run(tree)
+    assert quiet.returncode == 0
+    assert quiet.stderr == ""
+    write(tree, body=f"{complaint}; os._exit(3)")
+    dead = run(tree)
+    assert dead.returncode == 1
+    assert "part/small: failed" in dead.stderr
+    assert "DeadKernelError" in dead.stderr
+    assert "a complaint" in dead.stderr
+
+
+@pytest.mark.slow
 def test_interrupted_it_keeps_what_is_done_and_says_so_in_a_line(tree):
     write(tree, "a_quick")
     write(tree, "b_slow", body="import time; time.sleep(300)")
