@@ -18,19 +18,8 @@ def marks(paths):
 
 IN_DEPTH = [path for path in CHAPTERS if path.stem.endswith("_in_depth")]
 TUTORIALS = [path.with_name(path.name.replace("_in_depth", "")) for path in IN_DEPTH]
-LONG = [p for p in CHAPTERS if p not in IN_DEPTH + TUTORIALS + PRIMERS]  # to be split into two
-chapters = marks(IN_DEPTH + TUTORIALS + LONG)
-tutorials, in_depth, long, primers = map(marks, (TUTORIALS, IN_DEPTH, LONG, PRIMERS))
-PARTS = (
-    "The setting",
-    "The theory",
-    "The experiment",
-    "Controls that must fail",
-    "Try it yourself",
-    "Exercises",
-    "What we verified",
-    "Provenance and limits",
-)
+chapters = marks(IN_DEPTH + TUTORIALS)
+tutorials, in_depth, primers = map(marks, (TUTORIALS, IN_DEPTH, PRIMERS))
 TUTORIAL = (
     "In two minutes",
     "By hand",
@@ -97,8 +86,9 @@ def cpu_seconds(path):
     return jupytext.read(path.with_suffix(".ipynb")).metadata["cpu_seconds"]
 
 
-def test_there_is_a_model_pair():
-    assert BOOK / "first_step" / "one_step.md" in TUTORIALS
+def test_every_chapter_is_a_pair_or_a_primer():
+    assert set(CHAPTERS) == {*IN_DEPTH, *TUTORIALS, *PRIMERS}
+    assert BOOK / "first_step" / "one_step.md" in TUTORIALS, "the model pair"
 
 
 @tutorials
@@ -209,19 +199,6 @@ def test_lines_of_code_fit_the_page(path):
         assert max(map(len, cell.source.splitlines())) <= 78, cell.source
 
 
-@long
-def test_ten_parts_in_order(path):
-    places = [headings(path).index(part) for part in PARTS]
-    assert places == sorted(places)
-    cells = source(path).cells
-    first = next(i for i, c in enumerate(cells) if c.source.startswith("## "))
-    opening = cells[:first]
-    assert any("figure" in c.metadata.get("mystnb", {}) for c in opening), "a picture first"
-    need = "\n".join(c.source for c in opening if c.cell_type == "markdown")
-    for word in ("What you will do, learn and need", "minutes to read", "to run", "Level:"):
-        assert word in need
-
-
 @chapters
 def test_one_cell_holds_the_sizes(path):
     (parameters,) = code(path, tag="parameters")
@@ -245,7 +222,7 @@ def test_exercises(path):
     labels = re.findall(r"^:::\{exercise-start\}[^\n]*\n:label: (\S+)", text, re.M)
     solved = re.findall(r"^:::\{solution-start\} (\S+)\n:class: dropdown", text, re.M)
     assert labels == solved
-    assert len(labels) >= (5 if path in LONG else 3)
+    assert len(labels) >= 3
     statements = re.findall(r"\{exercise-start\}.*?\n:::\n(.*?)\{exercise-end\}", text, re.S)
     kinds = {statement.split(",")[0].strip().strip("*").lower() for statement in statements}
     if path not in IN_DEPTH:
@@ -253,7 +230,7 @@ def test_exercises(path):
     for statement in statements:
         assert re.search(r"\d+ minutes|research", statement)
     checks = [c for c in code(path) if "\n    return ...\n" in c.source]
-    assert len(checks) >= (4 if path in LONG else 2)
+    assert len(checks) >= 2
     for cell in checks:
         answer = re.search(r"def (\w+)", cell.source)[1]
         users = [
@@ -268,15 +245,6 @@ def test_exercises(path):
 def test_claim_table_and_compared_numbers(path):
     assert any("claims.verify()" in c.source for c in code(path))
     assert code(path, tag="nbval-check-output"), "headline numbers compared"
-
-
-@long
-def test_size(path):
-    shown = [c for c in code(path) if set(c.metadata.get("tags", ())) <= {"nbval-check-output"}]
-    assert sum(map(lines, shown)) <= 290
-    assert 2000 <= len(prose(path).split()) <= 5500
-    assert len(re.findall(r"^\$\$ \((eq-\S+)\)$", prose(path), re.M)) >= 10
-    assert any("explorer.explore" in c.source for c in code(path)), "an interactive figure"
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
@@ -303,7 +271,7 @@ def test_every_page_is_in_the_contents_and_every_reference_is_used():
 def test_the_map_shows_what_each_chapter_says_it_needs():
     """Arrows of the introduction's map: the chapters that the paragraphs "Need" refer to."""
     said, boxes = set(), set()
-    for path in PRIMERS + TUTORIALS + LONG:
+    for path in PRIMERS + TUTORIALS:
         boxes.add(name(path))
         (need,) = re.findall(r"^\*\*Need[.:]\*\*.+$", prose(path), re.M)
         pattern = r"(?:\{doc\}`([^`]+)`|\]\(([\w/.]+)\.md\))(.{0,6})"
