@@ -1,4 +1,4 @@
-"""Gradient descent on the exact loss of a student."""
+"""Students on the exact loss: where they begin, how they are trained, what is stray in them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,97 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twolayer.data import Teacher
+from twolayer.data import Teacher, sphere
 from twolayer.descent import descend, population
 from twolayer.network import TwoLayer
-from twolayer.theory.recovering_the_teacher import _constants, _gradient, _student
+from twolayer.theory.recovering_the_teacher import (
+    _constants,
+    _gradient,
+    _student,
+    _units,
+    best_readout,
+    correlation,
+)
 
-__all__ = ["run"]
+__all__ = ["begin", "falling", "run", "stray_mass"]
+
+
+def begin(
+    teacher: Teacher, m: int, rng: np.random.Generator, *, turned: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """A student after stages one and two of Zhou & Ge 2024, balanced.
+
+    Stage one is a gradient step on the first layer, so long that it forgets its start; stage two is
+    the best readout at ridge 0.01, on the exact loss. Then |a_i| = |w_i| at the same mass.
+
+    Parameters
+    ----------
+    teacher : Teacher
+    m : int
+        Neurons of the student.
+    rng : numpy.random.Generator
+    turned : bool
+        False leaves stage one out: the directions are random.
+
+    Returns
+    -------
+    W, a : ndarray, shapes (m, d) and (m,)
+
+    Examples
+    --------
+    >>> W, a = begin(Teacher(np.eye(1, 3), [1.0]), 5, np.random.default_rng(0))
+    >>> bool(np.allclose(np.linalg.norm(W, axis=1), abs(a)))
+    True
+    """
+    W = sphere((m, teacher.d), rng)
+    if turned:
+        W, _ = _units(correlation(teacher, W, np.zeros(m), W)[1])
+    a = best_readout(teacher, W, ridge=0.01)
+    root = np.sqrt(abs(a))
+    return root[:, None] * W, np.sign(a) * root
+
+
+def falling(steps: int, high: float = 0.03, low: float = 3e-8) -> np.ndarray:
+    """Weight decay of every step: held for 30 % of them, geometric for 50 %, held again.
+
+    Examples
+    --------
+    >>> falling(4, 1.0, 0.01).round(3)
+    array([1.   , 1.   , 0.158, 0.016])
+    """
+    return high * (low / high) ** np.clip((np.arange(steps) / steps - 0.3) / 0.5, 0, 1)
+
+
+def stray_mass(teacher: Teacher, W: ArrayLike, a: ArrayLike, degrees: float = 5.0) -> np.ndarray:
+    """Mass ``|a_i| |w_i|`` on neurons that are near no neuron of the teacher of their sign.
+
+    What `twolayer.measures.recovered_mass` leaves, by the sign of the readout.
+
+    Parameters
+    ----------
+    teacher : Teacher
+        Its activation must be even: w and -w are the same line.
+    W, a : array_like, shapes (..., m, d) and (..., m)
+    degrees : float
+        Largest angle that counts as near.
+
+    Returns
+    -------
+    ndarray, shape (..., 2)
+        The positive and the negative part, both >= 0.
+
+    Examples
+    --------
+    >>> stray_mass(Teacher(np.eye(1, 2), [1.0]), np.eye(2), [2.0, -3.0])
+    array([0., 3.])
+    """
+    W, a = _student(teacher, W, a)
+    U, length = _units(W)
+    cosine = abs(U @ teacher.W.T)
+    wrong = np.sign(teacher.a)[cosine.argmax(-1)] != np.sign(a)
+    far = wrong | (cosine.max(-1) < math.cos(math.radians(degrees)))
+    mass = far * a * length
+    return np.stack([np.maximum(mass, 0).sum(-1), np.maximum(-mass, 0).sum(-1)], -1)
 
 
 def run(
