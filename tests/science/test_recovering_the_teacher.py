@@ -14,7 +14,18 @@ from twolayer.data import Teacher
 from twolayer.descent import descend, sgd
 from twolayer.measures import recovered_mass
 from twolayer.network import TwoLayer
-from twolayer.simulation.recovering_the_teacher import run
+from twolayer.simulation.recovering_the_teacher import (
+    begin,
+    begin_on_samples,
+    compare_on_samples,
+    falling,
+    kernel_on_samples,
+    observe,
+    over_first_order,
+    run,
+    stray_mass,
+    train_on_samples,
+)
 from twolayer.theory import recovering_the_teacher
 from twolayer.theory.recovering_the_teacher import (
     best_readout,
@@ -1153,3 +1164,150 @@ def test_bad_descent(change, error, words):
     arguments = {"teachers": TWO, "W": STACKS[0], "a": STACKS[1], "eta": 0.1, "weight_decay": [0.1]}
     with pytest.raises(error, match=words):
         run(**arguments | change)
+
+
+# --- starts, strays, the loss to second order, samples
+
+
+def test_strays_are_what_is_not_recovered():
+    teacher, (W, a) = TEACHERS["abs"], some_student(m=60)
+    W[:20] = np.repeat(teacher.W, [7, 7, 6], 0) + 0.05 * W[:20]
+    mass = abs(a) * np.linalg.norm(W, axis=1)
+    plus, minus = stray_mass(teacher, W, a)
+    near = recovered_mass(W, a, teacher.W, np.sign(teacher.a))
+    assert 0.05 < near < 0.95
+    assert min(plus, minus) > 0
+    np.testing.assert_allclose(plus + minus, (1 - near) * mass.sum(), rtol=1e-12)
+    stack = stray_mass(teacher, np.stack([W, -W]), np.stack([a, -a]))
+    np.testing.assert_allclose(stack[0], [plus, minus], rtol=1e-12)
+    assert stray_mass(teacher, teacher.W, teacher.a).sum() == 0
+    np.testing.assert_allclose(stray_mass(teacher, teacher.W, -teacher.a).sum(), 3.2)
+
+
+def test_a_decay_falls_from_high_to_low():
+    decay = falling(1000, high=0.1, low=1e-4)
+    assert (decay[:300] == 0.1).all()
+    np.testing.assert_allclose(decay[800:], 1e-4)
+    np.testing.assert_allclose(decay[550], math.sqrt(0.1 * 1e-4))
+
+
+def test_the_start_is_one_long_step_and_the_best_readout():
+    teacher = TEACHERS["abs"]
+    W, a = begin(teacher, 6, np.random.default_rng(3))
+    rough, _ = begin(teacher, 6, np.random.default_rng(3), turned=False)
+    np.testing.assert_allclose((W**2).sum(1), a**2, rtol=1e-12)
+    units = rough / np.linalg.norm(rough, axis=1)[:, None]
+    pull = -population_gradient(teacher, units, np.full(6, 1e-12))[0] * 1e12
+    cosine = (W * pull).sum(1) / np.linalg.norm(W, axis=1) / np.linalg.norm(pull, axis=1)
+    np.testing.assert_allclose(cosine, 1, atol=1e-9)
+    lines = W / np.linalg.norm(W, axis=1)[:, None]
+    readout = best_readout(teacher, lines, 0.01)
+    np.testing.assert_allclose(a * np.linalg.norm(W, axis=1), readout, rtol=1e-9)
+
+
+def test_the_start_on_samples_tends_to_the_exact_one():
+    teacher, n = TEACHERS["abs"], 200_000
+    x, y = teacher.sample(n, np.random.default_rng(4))
+    W, a = begin_on_samples(x, y, 6, np.random.default_rng(3))
+    exact_W, exact_a = begin(teacher, 6, np.random.default_rng(3))
+    np.testing.assert_allclose(W, exact_W, atol=0.1)
+    np.testing.assert_allclose(a, exact_a, atol=0.1)
+
+
+def test_training_on_samples_is_a_loop_over_their_gradient():
+    teacher = TEACHERS["abs"]
+    x, y = teacher.sample(50, np.random.default_rng(5))
+    start = some_student(m=4, scale=0.5)
+    decay = np.array([0.1, 0.03, 0.0])
+    ends = train_on_samples(*(v[None] for v in (*start, x, y)), rate=0.2, weight_decay=decay)
+    W, a = start
+    for now in decay:
+        h = x @ W.T
+        rest = y - abs(h) @ a
+        rest = rest - rest.mean()
+        in_W = (a * np.sign(h) * rest[:, None]).T @ x / 50
+        in_a = abs(h).T @ rest / 50
+        W, a = W + 0.2 * (in_W - now * W), a + 0.2 * (in_a - now * a)
+    same((v[0] for v in ends), (W, a), rtol=1e-4, atol=1e-5)
+
+
+def test_adam_on_samples_begins_with_steps_of_its_rate():
+    x, y = TEACHERS["abs"].sample(50, np.random.default_rng(5))
+    W, a = some_student(m=4)
+    one = {"rate": 0.01, "weight_decay": [0.1], "adam": True, "batch": 50}
+    ends = train_on_samples(*(v[None] for v in (W, a, x, y)), rng=[np.random.default_rng(6)], **one)
+    np.testing.assert_allclose(abs(ends[0][0] - W), 0.01, rtol=1e-3)
+    np.testing.assert_allclose(abs(ends[1][0] - a), 0.01, rtol=1e-3)
+
+
+def test_the_loss_leaves_its_first_order_four_thirds_as_fast_as_the_mass():
+    teacher, decay = TEACHERS["abs"], 1e-3
+    first, student = recovery(teacher), optimum(teacher, decay)
+    loss = population_loss(teacher, *student) / first.loss(decay)
+    mass = abs(teacher.a).sum() - (student[1] ** 2).sum()
+    ratio = (1 - loss) / (1 - mass / (decay * first.constant))
+    np.testing.assert_allclose(ratio, 4 / 3, rtol=0.01)
+
+
+def test_degree_two_of_the_loss_is_a_matter_of_the_mean_hessian():
+    teacher = TEACHERS["abs"]
+    matrix = math.sqrt(2 / math.pi) * (teacher.W.T * teacher.a) @ teacher.W
+    x = np.random.default_rng(7).standard_normal((400_000, D))
+    y = teacher.target(x)  # Stein: E y (x x' - I) is the mean Hessian
+    measured = (x.T * y) @ x / len(x) - y.mean() * np.eye(D)
+    np.testing.assert_allclose(measured, matrix, atol=0.03)
+
+    def part(w):  # of the correlation at f = 0
+        return (w @ matrix @ w) / np.linalg.norm(w) / math.sqrt(2 * math.pi)
+
+    w = some_student(m=1)[0][0]
+    unit = w / np.linalg.norm(w)
+    pull = math.sqrt(2 / math.pi) * (matrix @ unit - (unit @ matrix @ unit) * unit / 2)
+    slopes = [(part(w + 1e-6 * e) - part(w - 1e-6 * e)) / 2e-6 for e in np.eye(D)]
+    np.testing.assert_allclose(slopes, pull, rtol=1e-6)
+    cosine = teacher.W @ unit
+    series = np.linalg.norm(w) * (teacher.a * cosine**2).sum() / math.pi
+    np.testing.assert_allclose(part(w), series, rtol=1e-12)
+
+
+def test_what_a_student_has_learnt():
+    teacher, (W, a) = TEACHERS["abs"], some_student()
+    seen = observe(teacher, W, a)
+    parts = [seen[key] for key in ("degree 2", "degree 4", "higher degrees")]
+    np.testing.assert_allclose(sum(parts), seen["loss"], rtol=1e-9)
+    np.testing.assert_allclose(seen["loss"], population_loss(teacher, W, a))
+    mass = abs(a) @ np.linalg.norm(W, axis=1)
+    stray = seen["plus"] + seen["minus"]
+    np.testing.assert_allclose(seen["mass"], mass)
+    np.testing.assert_allclose(seen["near"] * mass + stray, mass)
+    exact = observe(teacher, teacher.W, teacher.a)
+    np.testing.assert_allclose([exact["near"], exact["subspace"]], 1)
+    assert abs(exact["loss"]) + abs(exact["degree 2"]) < 1e-12
+
+
+def test_over_first_order_is_the_library_own_optimum():
+    teacher, decay = TEACHERS["abs"], 1e-4
+    np.testing.assert_allclose(
+        over_first_order(teacher, decay, *optimum(teacher, decay)), 1, rtol=0.02
+    )
+
+
+def test_arms_on_samples_share_start_and_sample():
+    plan = {"rate": 0.2, "weight_decay": np.full(30, 0.01)}
+    plans = {("one", 0.2): plan, ("two", 0.2): plan, ("other", 0): plan | {"size": 0.1}}
+    early = plan | {"record": range(5, 31, 5)}
+    rows = compare_on_samples(
+        plans | {("early", 1): early}, 60, [np.random.default_rng(k) for k in (1, 2)], d=4, m=6
+    )
+    errors = {(row["arm"], row["seed"]): row["error"] for row in rows}
+    assert errors["one", 0] == errors["two", 0] != errors["one", 1]
+    assert errors["other", 0] != errors["one", 0]
+    valid = {(row["arm"], row["seed"]): row["valid"] for row in rows}
+    assert valid["early", 0] <= valid["one", 0]
+
+
+def test_a_kernel_on_samples_learns():
+    rows = kernel_on_samples(600, [1e-4], [np.random.default_rng(1)], d=3)
+    nothing = kernel_on_samples(600, [1e6], [np.random.default_rng(1)], d=3)
+    assert rows[0]["error"] < 0.1 * nothing[0]["error"]
+    np.testing.assert_allclose(rows[0]["valid"], rows[0]["error"], rtol=0.5)
