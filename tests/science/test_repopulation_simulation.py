@@ -93,7 +93,7 @@ def test_a_course_from_the_solution_stays_at_the_prediction(rng):
     assert abs(variation - 1).max() < 0.08
     assert abs(square[1] - 1) < 0.35  # independent draws fluctuate more at first
     assert end.W.shape == (10, 400, 2)
-    far, _, _ = course(PHI, LIMIT, uniform(400, 2, rng, networks=2), rng, spans=[(0, 40)])
+    far, _, _ = course(PHI, LIMIT, uniform(5000, 2, rng, networks=1), rng, spans=[(0, 40)])
     assert far[0] > 2
 
 

@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _LOOK = 40.0  # time between two looks at a run
+_DRAWS = 5  # of m' neurons from a pool
 
 
 def uniform(
@@ -236,23 +237,24 @@ def _features(W, x):
     return np.maximum(x @ (W / np.linalg.norm(W, axis=1, keepdims=True)).T, 0)
 
 
-def _some(pool, m, rng):
-    return pool if m is None else pool[rng.choice(len(pool), m, replace=False)]
+def _by_size(measure, pool, sizes, sample, test, rng):
+    """A measure of m' neurons from a pool, mean over some draws, for each size."""
+    draws = [[rng.choice(len(pool), m, replace=False) for _ in range(_DRAWS)] for m in sizes]
+    found = [[measure(pool[some], sample, test) for some in of_size] for of_size in draws]
+    return np.mean(found, axis=1)
 
 
-def _refit_error(pool, m, sample, test, rng):
-    """Test error of m neurons from a pool, with a ridge readout by generalised cross-validation."""
-    pool = _some(pool, m, rng)
-    readout = fit_readout(_features(pool, sample[0]), sample[1], "gcv")
-    return np.mean((_features(pool, test[0]) @ readout - test[1]) ** 2)
+def _refit_error(W, sample, test):
+    """Test error of neurons with a ridge readout by generalised cross-validation."""
+    readout = fit_readout(_features(W, sample[0]), sample[1], "gcv")
+    return np.mean((_features(W, test[0]) @ readout - test[1]) ** 2)
 
 
-def _refit_accuracy(pool, m, sample, test, rng):
-    """Test accuracy of m neurons from a pool, with a multinomial readout."""
+def _refit_accuracy(W, sample, test):
+    """Test accuracy of neurons with a multinomial readout."""
     from sklearn.linear_model import LogisticRegression
 
-    pool = _some(pool, m, rng)
-    seen, new = _features(pool, sample[0]), _features(pool, test[0])
+    seen, new = _features(W, sample[0]), _features(W, test[0])
     scale = np.sqrt((seen**2).mean(axis=0)) + 1e-12
     model = LogisticRegression(C=10.0, max_iter=300, tol=1e-3)
     with warnings.catch_warnings():
@@ -311,7 +313,8 @@ def ten_dimensions(
     -------
     dict
         By pool ("learnt", "random"; in full "differences" of two inputs, "no noise", "small
-        network" of m' neurons): test error with a refitted readout for each size. "V ...": the
+        network" of m' neurons): test error with a refitted readout for each size, mean over
+        five draws (three small networks). "V ...": the
         variance of a draw, of learnt and uniform neurons at one training loss; "ratio ...": error
         of 30 drawn neurons times 30 over V; "over best ...". In full the test errors "network" and
         "kernel" (NTK at its best ridge on test data).
@@ -334,14 +337,14 @@ def ten_dimensions(
         i, j = rng.integers(800, size=(2, 4000))
         pools["differences"] = x[i[i != j]] - x[j[i != j]]
         pools["no noise"] = descend(uniform(width, 10, rng), quiet, 240).W
-        small = [descend(uniform(m, 10, rng), quiet, 240).W for m in sizes]
-        errors = [_refit_error(W, None, seen, new, rng) for W in small]
+        small = [descend(uniform(m, 10, rng, networks=3), quiet, 240).W for m in sizes]
+        errors = [[_refit_error(W, seen, new) for W in stack] for stack in small]
         fits = _kernel_fits(seen, new, seen[1])
-        out |= {"small network": np.array(errors)}
+        out["small network"] = np.mean(errors, axis=1)
         out["network"] = np.mean((net(new[0]) - new[1]) ** 2)
         out["kernel"] = min(np.mean((fit - new[1]) ** 2) for fit in fits)
     for name, pool in pools.items():
-        out[name] = np.array([_refit_error(pool, m, seen, new, rng) for m in sizes])
+        out[name] = _by_size(_refit_error, pool, sizes, seen, new, rng)
     return out
 
 
@@ -373,9 +376,9 @@ def _rivals(seen, new, quiet, sizes, rng):
         clusters = KMeans(m, n_init=1, random_state=int(rng.integers(1000))).fit(seen[0])
         small = descend(uniform(m, 64, rng, outputs=10), quiet, 400).W
         for name, pool in (("clusters", clusters.cluster_centers_), ("small network", small)):
-            out[name].append(_refit_accuracy(pool, None, seen, new, rng))
+            out[name].append(_refit_accuracy(pool, seen, new))
     classes = np.stack([seen[0][seen[1] == c].mean(axis=0) for c in range(10)])
-    found = _refit_accuracy(classes, None, seen, new, rng)
+    found = _refit_accuracy(classes, seen, new)
     fits = _kernel_fits(seen, new, np.eye(10)[seen[1]])
     kernel = max(np.mean(fit.argmax(axis=1) == new[1]) for fit in fits)
     return {k: np.array(v) for k, v in out.items()} | {"class means": found, "kernel": kernel}
@@ -404,8 +407,8 @@ def digits(
     dict
         By pool ("early", of the noisy network at time 30, "random"; in full "learnt", at time 120,
         "pixels' covariance", "differences", "clusters", "small network"): test accuracy with a
-        refitted multinomial readout for each size. In full the accuracies "class means" (ten
-        features), "network" and "kernel".
+        refitted multinomial readout for each size, mean over five draws of a pool. In full the
+        accuracies "class means" (ten features), "network" and "kernel".
 
     Examples
     --------
@@ -424,5 +427,5 @@ def digits(
         out["network"] = np.mean(net(new[0]).argmax(axis=1) == new[1])
         out |= _rivals(seen, new, quiet, sizes, rng)
     for name, pool in pools.items():
-        out[name] = np.array([_refit_accuracy(pool, m, seen, new, rng) for m in sizes])
+        out[name] = _by_size(_refit_accuracy, pool, sizes, seen, new, rng)
     return out
