@@ -6,11 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer.data import sphere
 from twolayer.descent import descend, langevin
+from twolayer.measures import kernel_alignment
 from twolayer.network import TwoLayer
 from twolayer.theory.repopulation import (
     Repopulation,
@@ -225,6 +226,152 @@ def test_error_of_sampled_networks(law, rng):
     expected = variance(features, nu, density) / 7
     assert standard_error < 0.05 * expected
     assert abs(error.mean() - expected) < 4 * standard_error
+
+
+# --- the neighbours: a readout that is always at its best, noisy labels, another prior
+
+
+def profile(problem, rho):
+    """The problem of Takakura & Suzuki 2024: the readout of kernel ridge regression, and KL."""
+    kernel = sum(p * np.outer(h, h) for p, h in zip(rho, problem.features.T, strict=True))
+    inverse = np.linalg.inv(kernel + problem.n * problem.weight_decay * np.eye(problem.n))
+    fit = problem.weight_decay / 2 * problem.y @ inverse @ problem.y
+    seen = rho > 0
+    kl = np.sum(rho[seen] * np.log(rho[seen] / problem.prior[seen]))
+    return fit + problem.temperature * kl
+
+
+def test_readout_at_its_best_leaves_the_same_problem(lopsided):
+    """The kernel's problem, minimised over logits without the dual: same density, same value."""
+    seen, y = lopsided.prior > 0, lopsided.y
+
+    def loss(logits):
+        rho = np.zeros(30)
+        rho[seen] = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        kernel = lopsided.kernel(rho) + 8 * 0.07 * np.eye(8)
+        slope = -0.07 / 2 * (np.linalg.solve(kernel, y) @ lopsided.features[:, seen]) ** 2
+        slope += 0.03 * np.log(rho[seen] / lopsided.prior[seen])
+        return profile(lopsided, rho), rho[seen] * (slope - rho[seen] @ slope)
+
+    start = np.log(lopsided.prior[seen])
+    end = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-10})
+    found = solve(lopsided)
+    assert end.fun == pytest.approx(found.value, abs=1e-13)
+    rho = np.exp(end.x) / np.exp(end.x).sum()
+    np.testing.assert_allclose(rho, found.density[seen], atol=1e-7)
+    assert profile(lopsided, found.density) == pytest.approx(found.value, abs=1e-14)
+    assert profile(PROBLEM, POPULATION.density) == pytest.approx(POPULATION.value, abs=1e-14)
+
+
+def test_outputs_are_kernel_ridge_regression_with_the_learnt_kernel(lopsided):
+    for found in (solve(lopsided), POPULATION):
+        n, ridge = found.problem.n, found.problem.n * found.problem.weight_decay
+        smoother = found.kernel @ np.linalg.inv(found.kernel + ridge * np.eye(n))
+        np.testing.assert_allclose(smoother @ found.problem.y, found.outputs, atol=1e-11)
+        assert found.dof == pytest.approx(np.trace(smoother), rel=1e-12)
+    prior = np.mean([np.outer(h, h) for h in PROBLEM.features.T], axis=0)
+    np.testing.assert_allclose(PROBLEM.kernel(), prior, atol=1e-14)
+
+
+def test_noisy_labels_cost_the_degrees_of_freedom(rng):
+    """The readout sees y + noise, loss and ridge see y: s^2 dof / (2n) by 20,000 draws."""
+    n, inverse = 12, np.linalg.inv(POPULATION.kernel + 12 * 0.05 * np.eye(12))
+    noise = 0.7 * rng.standard_normal((20000, n))
+
+    def cost(labels):
+        u = labels @ inverse @ PROBLEM.features
+        f = (u * POPULATION.density) @ PROBLEM.features.T
+        return np.mean((Y - f) ** 2, axis=-1) / 2 + 0.05 / 2 * (u**2 @ POPULATION.density)
+
+    base = cost(Y)
+    assert base == pytest.approx(objective_less_kl(POPULATION), rel=1e-12)
+    more = (cost(Y + noise) + cost(Y - noise)) / 2 - base
+    error = more.std(ddof=1) / math.sqrt(20000)
+    expected = 0.7**2 * POPULATION.dof / (2 * n)
+    assert error < 0.02 * expected
+    assert abs(more.mean() - expected) < 4 * error
+
+
+def objective_less_kl(population):
+    rho, prior = population.density, population.problem.prior
+    return population.value - population.problem.temperature * np.sum(rho * np.log(rho / prior))
+
+
+def test_noisy_labels_tilt_the_prior(rng):
+    """Where the tilt is its own, the density is stationary for the problem with noisy labels."""
+    n, noise = 12, 1.0
+
+    def penalty(rho):
+        kernel = PROBLEM.kernel(rho)
+        return noise**2 / (2 * n) * np.trace(kernel @ np.linalg.inv(kernel + n * 0.05 * np.eye(n)))
+
+    found = POPULATION
+    for _ in range(40):
+        inverse = np.linalg.inv(found.kernel + n * 0.05 * np.eye(n))
+        tilt = -(noise**2) * 0.05 / (2 * 0.04) * np.sum((inverse @ PROBLEM.features) ** 2, axis=0)
+        prior = PROBLEM.prior * np.exp(tilt)
+        found = solve(dataclasses.replace(PROBLEM, prior=prior / prior.sum()))
+    assert found.dof < POPULATION.dof - 0.08
+    for _ in range(10):
+        off = rng.standard_normal(720)
+        off -= found.density @ off
+
+        def along(t, off=off):
+            rho = found.density * (1 + t * off)
+            return profile(PROBLEM, rho) + penalty(rho)
+
+        slope = (along(1e-5) - along(-1e-5)) / 2e-5
+        assert abs(slope) < 1e-7
+
+
+def test_a_source_as_prior(lopsided):
+    """KL to the source's population: its density times the new target's; hot, its fixed kernel."""
+    source, y = solve(lopsided), np.cos(np.arange(8.0))
+    moved = solve(dataclasses.replace(lopsided, prior=source.density, y=y))
+    tilt = np.exp(moved.readout**2 * 0.07 / (2 * 0.03))
+    expected = source.density * tilt / (source.density @ tilt)
+    np.testing.assert_allclose(moved.density, expected, atol=1e-12)
+    assert moved.density[3] == 0  # what the source may not have, the target can't
+    hot = solve(dataclasses.replace(lopsided, prior=source.density, y=y, temperature=1e6))
+    ridge = 8 * 0.07 * np.eye(8)
+    fixed = source.kernel @ np.linalg.solve(source.kernel + ridge, y)
+    np.testing.assert_allclose(hot.outputs, fixed, atol=1e-6)
+    assert np.linalg.norm(hot.outputs - moved.outputs) > 0.05
+
+
+def test_alignment_of_kernels(rng):
+    """Rank one: the squared cosine of its vector and the labels; centring by projection."""
+    v, y = rng.standard_normal((2, 9)) + 2
+    cosine = v @ y / np.linalg.norm(v) / np.linalg.norm(y)
+    assert kernel_alignment(np.outer(v, v), y, centred=False) == pytest.approx(cosine**2)
+    cosine = np.corrcoef(v, y)[0, 1]
+    assert kernel_alignment(np.outer(v, v), y) == pytest.approx(cosine**2)
+    assert kernel_alignment(1e200 * np.outer(y, y), -1e-200 * y) == pytest.approx(1)
+    assert kernel_alignment(np.eye(9), y) == pytest.approx(1 / math.sqrt(8))
+    features = rng.standard_normal((9, 40))
+    K, out = features @ features.T, np.eye(9) - 1 / 9
+    by_hand = y @ out @ K @ out @ y / np.linalg.norm(out @ K @ out) / (y @ out @ y)
+    assert kernel_alignment(K, y) == pytest.approx(by_hand)
+    assert kernel_alignment(K + 5, y) == pytest.approx(by_hand)
+    assert kernel_alignment(K, y + 5) == pytest.approx(by_hand)
+
+
+def test_bad_arguments_of_the_alignment():
+    cases = [
+        (np.ones((2, 3)), [1.0, 2.0], r"K has shape \(2, 3\)"),
+        ([[1.0, 2.0], [0.0, 1.0]], [1.0, 2.0], "K is not symmetric"),
+        (np.eye(2), [3.0, 3.0], "y is constant"),
+        (np.ones((2, 2)), [1.0, 2.0], "K is constant"),
+        (np.zeros((2, 2)), [1.0, 2.0], "K is zero"),
+        (np.eye(2), [0.0, 0.0], "y is zero"),
+        (np.eye(2), [1.0, np.nan], "y must be finite"),
+    ]
+    for K, y, message in cases:
+        with pytest.raises(ValueError, match=message):
+            kernel_alignment(K, y)
+    assert kernel_alignment(np.ones((2, 2)), [3.0, 3.0], centred=False) == pytest.approx(1)
+    with pytest.raises(ValueError, match="density must be finite and >= 0"):
+        PROBLEM.kernel(-PROBLEM.prior)
 
 
 # --- the network

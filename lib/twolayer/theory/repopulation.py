@@ -92,6 +92,32 @@ class Repopulation:
         """Number of samples."""
         return len(self.y)
 
+    def kernel(self, density: ArrayLike | None = None) -> np.ndarray:
+        """The kernel of a density of features on the sample, features density features^T.
+
+        With the readout at its best for that density, the network is kernel ridge regression with
+        it: f = K (K + n weight_decay)^-1 y.
+
+        Parameters
+        ----------
+        density : array_like, shape (g,), optional
+            >= 0. The prior without it.
+
+        Returns
+        -------
+        ndarray, shape (n, n)
+
+        Examples
+        --------
+        >>> problem = Repopulation([[1.0, 2.0]], [0.5, 0.5], [1.0], 0.1, 0.1)
+        >>> problem.kernel(), problem.kernel([0.25, 0.75])
+        (array([[2.5]]), array([[3.25]]))
+        """
+        if density is None:
+            density = self.prior
+        density = _vector("density", density, self.features.shape[1], minimum=0)
+        return (self.features * density) @ self.features.T
+
 
 def circle(
     phi: ArrayLike,
@@ -173,6 +199,22 @@ class Population:
     def nu(self) -> np.ndarray:
         """The signed measure density * readout, shape (g,)."""
         return self.density * self.readout  # eq-rp-limit
+
+    @property
+    def kernel(self) -> np.ndarray:
+        """The learnt kernel on the sample, `Repopulation.kernel` of the density, shape (n, n)."""
+        return self.problem.kernel(self.density)
+
+    @property
+    def dof(self) -> float:
+        """Degrees of freedom of its readout, trace K (K + n weight_decay)^-1.
+
+        A readout fitted to labels with noise of variance s^2, and judged on labels without it,
+        costs on average s^2 dof / (2n) more: half the mean square plus the ridge.
+        """
+        ridge = self.problem.n * self.problem.weight_decay
+        values = np.linalg.eigvalsh(self.kernel).clip(min=0)
+        return float((values / (values + ridge)).sum())
 
 
 def _tilt(problem, p):
@@ -398,7 +440,7 @@ def _from_density(problem, kept, density, gap):
     """The population of a density on the nodes that the prior allows, with its best readout."""
     rho = np.zeros(len(kept))
     rho[kept] = density
-    gram = (problem.features * rho) @ problem.features.T
+    gram = problem.kernel(rho)
     ridge = problem.n * problem.weight_decay * np.eye(problem.n)
     u = solve_linear(gram + ridge, problem.y, assume_a="pos") @ problem.features
     f = problem.features @ (rho * u)
