@@ -16,7 +16,6 @@ __all__ = [
     "accuracy",
     "cluster_directions",
     "cosine",
-    "kernel_alignment",
     "leading_singular",
     "recovered_mass",
     "singular_values",
@@ -311,51 +310,6 @@ def accuracy(outputs: ArrayLike, y: ArrayLike) -> np.ndarray | float:
     if not fits:
         raise ValueError(f"outputs has shape {outputs.shape} and y {y.shape}; they must fit")
     return ((np.sign(outputs) * y + 1) / 2).mean(-1)[()]
-
-
-def kernel_alignment(K: ArrayLike, y: ArrayLike, *, centred: bool = True) -> float:
-    """Cosine between a kernel matrix and that of the labels, ``y.K y / (|K| |y|^2)``.
-
-    Parameters
-    ----------
-    K : array_like, shape (n, n)
-        Symmetric, on a sample of n. Positive semi-definite, so that the result is in [0, 1].
-    y : array_like, shape (n,)
-        Labels.
-    centred : bool
-        Take means out of both first, as Cortes, Mohri & Rostamizadeh 2012 do: the constant that
-        ReLU features share no longer counts.
-
-    Raises
-    ------
-    ValueError
-        If the kernel or the labels are zero (a constant, if centred).
-
-    Examples
-    --------
-    >>> y = np.array([1.0, 2.0, 3.0])
-    >>> round(kernel_alignment(np.outer(y, y), y), 12)
-    1.0
-    >>> round(kernel_alignment(np.eye(3), y), 12)  # 1 / sqrt(n - 1)
-    0.707106781187
-    """
-    K, y = _checks.real_array("K", K, 2), _checks.real_array("y", y, 1)
-    if K.shape != (len(y), len(y)):
-        raise ValueError(f"K has shape {K.shape} and y {len(y)} entries; K must be (n, n)")
-    if not np.allclose(K, K.T, rtol=0, atol=1e-8 * abs(K).max(initial=0.0)):
-        raise ValueError("K is not symmetric")
-    sizes = abs(K).max(initial=0.0), abs(y).max(initial=0.0)
-    if not all(sizes):
-        raise ValueError(f"{'y' if sizes[0] else 'K'} is zero; it aligns with nothing")
-    K, y = K / sizes[0], y / sizes[1]
-    if centred:
-        K, y = K - K.mean(0), y - y.mean()
-        K = K - K.mean(1, keepdims=True)
-    norms = np.linalg.norm(K), float(y @ y)
-    for name, norm in zip(("K", "y"), norms, strict=True):
-        if norm < 1e-12 * len(y):
-            raise ValueError(f"{name} is constant; centred, it aligns with nothing")
-    return float(y @ K @ y / (norms[0] * norms[1]))
 
 
 def _layer(name, value):

@@ -11,8 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from twolayer.data import sphere
 from twolayer.descent import descend, langevin
-from twolayer.measures import kernel_alignment
 from twolayer.network import TwoLayer
+from twolayer.simulation.repopulation import fast_readout
 from twolayer.theory.repopulation import (
     Repopulation,
     circle,
@@ -339,37 +339,37 @@ def test_a_source_as_prior(lopsided):
     assert np.linalg.norm(hot.outputs - moved.outputs) > 0.05
 
 
-def test_alignment_of_kernels(rng):
-    """Rank one: the squared cosine of its vector and the labels; centring by projection."""
-    v, y = rng.standard_normal((2, 9)) + 2
-    cosine = v @ y / np.linalg.norm(v) / np.linalg.norm(y)
-    assert kernel_alignment(np.outer(v, v), y, centred=False) == pytest.approx(cosine**2)
-    cosine = np.corrcoef(v, y)[0, 1]
-    assert kernel_alignment(np.outer(v, v), y) == pytest.approx(cosine**2)
-    assert kernel_alignment(1e200 * np.outer(y, y), -1e-200 * y) == pytest.approx(1)
-    assert kernel_alignment(np.eye(9), y) == pytest.approx(1 / math.sqrt(8))
-    features = rng.standard_normal((9, 40))
-    K, out = features @ features.T, np.eye(9) - 1 / 9
-    by_hand = y @ out @ K @ out @ y / np.linalg.norm(out @ K @ out) / (y @ out @ y)
-    assert kernel_alignment(K, y) == pytest.approx(by_hand)
-    assert kernel_alignment(K + 5, y) == pytest.approx(by_hand)
-    assert kernel_alignment(K, y + 5) == pytest.approx(by_hand)
+def test_alignment_of_a_readout_at_its_best():
+    """Half of the neurons' kernel at the start is the prior's: alignments by the flat cosines."""
+    run = fast_readout(PHI, PROBLEM, 200_000, [0.0], np.random.default_rng(0))
+    K, out = PROBLEM.kernel(), np.eye(12) - 1 / 12
+    for kind, H in (("uncentred", np.eye(12)), ("centred", out)):
+        flat, labels = (H @ K @ H).ravel(), np.outer(H @ Y, H @ Y).ravel()
+        cosine = flat @ labels / np.linalg.norm(flat) / np.linalg.norm(labels)
+        assert run[kind][0] == pytest.approx(cosine, abs=3e-3)
+    assert run["centred"][0] != pytest.approx(run["uncentred"][0], abs=0.02)
 
 
-def test_bad_arguments_of_the_alignment():
-    cases = [
-        (np.ones((2, 3)), [1.0, 2.0], r"K has shape \(2, 3\)"),
-        ([[1.0, 2.0], [0.0, 1.0]], [1.0, 2.0], "K is not symmetric"),
-        (np.eye(2), [3.0, 3.0], "y is constant"),
-        (np.ones((2, 2)), [1.0, 2.0], "K is constant"),
-        (np.zeros((2, 2)), [1.0, 2.0], "K is zero"),
-        (np.eye(2), [0.0, 0.0], "y is zero"),
-        (np.eye(2), [1.0, np.nan], "y must be finite"),
-    ]
-    for K, y, message in cases:
-        with pytest.raises(ValueError, match=message):
-            kernel_alignment(K, y)
-    assert kernel_alignment(np.ones((2, 2)), [3.0, 3.0], centred=False) == pytest.approx(1)
+def test_descent_with_the_readout_at_its_best_lowers_its_objective(rng):
+    """A step without noise goes down the objective's gradient in the angles, by differences."""
+    quiet = dataclasses.replace(PROBLEM, temperature=1e-30)
+    ridge = 12 * 0.05 * np.eye(12)
+
+    def objective(turn):
+        psi = np.maximum(np.cos(turn - PHI[:, None]), 0)
+        return 0.05 / 2 * Y @ np.linalg.solve(psi @ psi.T / len(turn) + ridge, Y)
+
+    start = np.random.default_rng(3).uniform(0, 2 * np.pi, 4)
+    slope = approx_fprime(start, objective, 1e-7)
+    after = start - 0.01 * 4 * slope  # m: a neuron's share of the objective is 1/m
+    psi = np.maximum(np.cos(after - PHI[:, None]), 0)
+    K = psi @ psi.T / 4
+    run = fast_readout(PHI, quiet, 4, [0.0, 0.01], np.random.default_rng(3), dt=0.01)
+    assert run["uncentred"][1] == pytest.approx(Y @ K @ Y / np.linalg.norm(K) / (Y @ Y), rel=1e-6)
+    assert abs(run["uncentred"][1] - run["uncentred"][0]) > 1e-5
+
+
+def test_bad_density_of_a_kernel():
     with pytest.raises(ValueError, match="density must be finite and >= 0"):
         PROBLEM.kernel(-PROBLEM.prior)
 
