@@ -6,12 +6,13 @@ import math
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 from sklearn.exceptions import ConvergenceWarning
 
 from twolayer.data import sphere
 from twolayer.descent import descend, langevin
 from twolayer.network import TwoLayer
+from twolayer.simulation.repopulation import fast_readout
 from twolayer.theory.repopulation import (
     Repopulation,
     circle,
@@ -225,6 +226,152 @@ def test_error_of_sampled_networks(law, rng):
     expected = variance(features, nu, density) / 7
     assert standard_error < 0.05 * expected
     assert abs(error.mean() - expected) < 4 * standard_error
+
+
+# --- the neighbours: a readout that is always at its best, noisy labels, another prior
+
+
+def profile(problem, rho):
+    """The problem of Takakura & Suzuki 2024: the readout of kernel ridge regression, and KL."""
+    kernel = sum(p * np.outer(h, h) for p, h in zip(rho, problem.features.T, strict=True))
+    inverse = np.linalg.inv(kernel + problem.n * problem.weight_decay * np.eye(problem.n))
+    fit = problem.weight_decay / 2 * problem.y @ inverse @ problem.y
+    seen = rho > 0
+    kl = np.sum(rho[seen] * np.log(rho[seen] / problem.prior[seen]))
+    return fit + problem.temperature * kl
+
+
+def test_readout_at_its_best_leaves_the_same_problem(lopsided):
+    """The kernel's problem, minimised over logits without the dual: same density, same value."""
+    seen, y = lopsided.prior > 0, lopsided.y
+
+    def loss(logits):
+        rho = np.zeros(30)
+        rho[seen] = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+        kernel = lopsided.kernel(rho) + 8 * 0.07 * np.eye(8)
+        slope = -0.07 / 2 * (np.linalg.solve(kernel, y) @ lopsided.features[:, seen]) ** 2
+        slope += 0.03 * np.log(rho[seen] / lopsided.prior[seen])
+        return profile(lopsided, rho), rho[seen] * (slope - rho[seen] @ slope)
+
+    start = np.log(lopsided.prior[seen])
+    end = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-10})
+    found = solve(lopsided)
+    assert end.fun == pytest.approx(found.value, abs=1e-13)
+    rho = np.exp(end.x) / np.exp(end.x).sum()
+    np.testing.assert_allclose(rho, found.density[seen], atol=1e-7)
+    assert profile(lopsided, found.density) == pytest.approx(found.value, abs=1e-14)
+    assert profile(PROBLEM, POPULATION.density) == pytest.approx(POPULATION.value, abs=1e-14)
+
+
+def test_outputs_are_kernel_ridge_regression_with_the_learnt_kernel(lopsided):
+    for found in (solve(lopsided), POPULATION):
+        n, ridge = found.problem.n, found.problem.n * found.problem.weight_decay
+        smoother = found.kernel @ np.linalg.inv(found.kernel + ridge * np.eye(n))
+        np.testing.assert_allclose(smoother @ found.problem.y, found.outputs, atol=1e-11)
+        assert found.dof == pytest.approx(np.trace(smoother), rel=1e-12)
+    prior = np.mean([np.outer(h, h) for h in PROBLEM.features.T], axis=0)
+    np.testing.assert_allclose(PROBLEM.kernel(), prior, atol=1e-14)
+
+
+def test_noisy_labels_cost_the_degrees_of_freedom(rng):
+    """The readout sees y + noise, loss and ridge see y: s^2 dof / (2n) by 20,000 draws."""
+    n, inverse = 12, np.linalg.inv(POPULATION.kernel + 12 * 0.05 * np.eye(12))
+    noise = 0.7 * rng.standard_normal((20000, n))
+
+    def cost(labels):
+        u = labels @ inverse @ PROBLEM.features
+        f = (u * POPULATION.density) @ PROBLEM.features.T
+        return np.mean((Y - f) ** 2, axis=-1) / 2 + 0.05 / 2 * (u**2 @ POPULATION.density)
+
+    base = cost(Y)
+    assert base == pytest.approx(objective_less_kl(POPULATION), rel=1e-12)
+    more = (cost(Y + noise) + cost(Y - noise)) / 2 - base
+    error = more.std(ddof=1) / math.sqrt(20000)
+    expected = 0.7**2 * POPULATION.dof / (2 * n)
+    assert error < 0.02 * expected
+    assert abs(more.mean() - expected) < 4 * error
+
+
+def objective_less_kl(population):
+    rho, prior = population.density, population.problem.prior
+    return population.value - population.problem.temperature * np.sum(rho * np.log(rho / prior))
+
+
+def test_noisy_labels_tilt_the_prior(rng):
+    """Where the tilt is its own, the density is stationary for the problem with noisy labels."""
+    n, noise = 12, 1.0
+
+    def penalty(rho):
+        kernel = PROBLEM.kernel(rho)
+        return noise**2 / (2 * n) * np.trace(kernel @ np.linalg.inv(kernel + n * 0.05 * np.eye(n)))
+
+    found = POPULATION
+    for _ in range(40):
+        inverse = np.linalg.inv(found.kernel + n * 0.05 * np.eye(n))
+        tilt = -(noise**2) * 0.05 / (2 * 0.04) * np.sum((inverse @ PROBLEM.features) ** 2, axis=0)
+        prior = PROBLEM.prior * np.exp(tilt)
+        found = solve(dataclasses.replace(PROBLEM, prior=prior / prior.sum()))
+    assert found.dof < POPULATION.dof - 0.08
+    for _ in range(10):
+        off = rng.standard_normal(720)
+        off -= found.density @ off
+
+        def along(t, off=off):
+            rho = found.density * (1 + t * off)
+            return profile(PROBLEM, rho) + penalty(rho)
+
+        slope = (along(1e-5) - along(-1e-5)) / 2e-5
+        assert abs(slope) < 1e-7
+
+
+def test_a_source_as_prior(lopsided):
+    """KL to the source's population: its density times the new target's; hot, its fixed kernel."""
+    source, y = solve(lopsided), np.cos(np.arange(8.0))
+    moved = solve(dataclasses.replace(lopsided, prior=source.density, y=y))
+    tilt = np.exp(moved.readout**2 * 0.07 / (2 * 0.03))
+    expected = source.density * tilt / (source.density @ tilt)
+    np.testing.assert_allclose(moved.density, expected, atol=1e-12)
+    assert moved.density[3] == 0  # what the source may not have, the target can't
+    hot = solve(dataclasses.replace(lopsided, prior=source.density, y=y, temperature=1e6))
+    ridge = 8 * 0.07 * np.eye(8)
+    fixed = source.kernel @ np.linalg.solve(source.kernel + ridge, y)
+    np.testing.assert_allclose(hot.outputs, fixed, atol=1e-6)
+    assert np.linalg.norm(hot.outputs - moved.outputs) > 0.05
+
+
+def test_alignment_of_a_readout_at_its_best():
+    """Half of the neurons' kernel at the start is the prior's: alignments by the flat cosines."""
+    run = fast_readout(PHI, PROBLEM, 200_000, [0.0], np.random.default_rng(0))
+    K, out = PROBLEM.kernel(), np.eye(12) - 1 / 12
+    for kind, H in (("uncentred", np.eye(12)), ("centred", out)):
+        flat, labels = (H @ K @ H).ravel(), np.outer(H @ Y, H @ Y).ravel()
+        cosine = flat @ labels / np.linalg.norm(flat) / np.linalg.norm(labels)
+        assert run[kind][0] == pytest.approx(cosine, abs=3e-3)
+    assert run["centred"][0] != pytest.approx(run["uncentred"][0], abs=0.02)
+
+
+def test_descent_with_the_readout_at_its_best_lowers_its_objective(rng):
+    """A step without noise goes down the objective's gradient in the angles, by differences."""
+    quiet = dataclasses.replace(PROBLEM, temperature=1e-30)
+    ridge = 12 * 0.05 * np.eye(12)
+
+    def objective(turn):
+        psi = np.maximum(np.cos(turn - PHI[:, None]), 0)
+        return 0.05 / 2 * Y @ np.linalg.solve(psi @ psi.T / len(turn) + ridge, Y)
+
+    start = np.random.default_rng(3).uniform(0, 2 * np.pi, 4)
+    slope = approx_fprime(start, objective, 1e-7)
+    after = start - 0.01 * 4 * slope  # m: a neuron's share of the objective is 1/m
+    psi = np.maximum(np.cos(after - PHI[:, None]), 0)
+    K = psi @ psi.T / 4
+    run = fast_readout(PHI, quiet, 4, [0.0, 0.01], np.random.default_rng(3), dt=0.01)
+    assert run["uncentred"][1] == pytest.approx(Y @ K @ Y / np.linalg.norm(K) / (Y @ Y), rel=1e-6)
+    assert abs(run["uncentred"][1] - run["uncentred"][0]) > 1e-5
+
+
+def test_bad_density_of_a_kernel():
+    with pytest.raises(ValueError, match="density must be finite and >= 0"):
+        PROBLEM.kernel(-PROBLEM.prior)
 
 
 # --- the network

@@ -19,7 +19,6 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import solve as solve_linear
-from scipy.special import logsumexp
 
 from twolayer import _checks
 
@@ -91,6 +90,32 @@ class Repopulation:
     def n(self) -> int:
         """Number of samples."""
         return len(self.y)
+
+    def kernel(self, density: ArrayLike | None = None) -> np.ndarray:
+        """The kernel of a density of features on the sample, features density features^T.
+
+        With the readout at its best for that density, the network is kernel ridge regression with
+        it: f = K (K + n weight_decay)^-1 y.
+
+        Parameters
+        ----------
+        density : array_like, shape (g,), optional
+            >= 0. The prior without it.
+
+        Returns
+        -------
+        ndarray, shape (n, n)
+
+        Examples
+        --------
+        >>> problem = Repopulation([[1.0, 2.0]], [0.5, 0.5], [1.0], 0.1, 0.1)
+        >>> problem.kernel(), problem.kernel([0.25, 0.75])
+        (array([[2.5]]), array([[3.25]]))
+        """
+        if density is None:
+            density = self.prior
+        density = _vector("density", density, self.features.shape[1], minimum=0)
+        return (self.features * density) @ self.features.T
 
 
 def circle(
@@ -174,6 +199,28 @@ class Population:
         """The signed measure density * readout, shape (g,)."""
         return self.density * self.readout  # eq-rp-limit
 
+    @property
+    def kernel(self) -> np.ndarray:
+        """The learnt kernel on the sample, `Repopulation.kernel` of the density, shape (n, n)."""
+        return self.problem.kernel(self.density)
+
+    @property
+    def dof(self) -> float:
+        """Degrees of freedom of its readout, trace K (K + n weight_decay)^-1.
+
+        A readout fitted to labels with noise of variance s^2, and judged on labels without it,
+        costs on average s^2 dof / (2n) more: half the mean square plus the ridge.
+        """
+        ridge = self.problem.n * self.problem.weight_decay
+        values = np.linalg.eigvalsh(self.kernel).clip(min=0)
+        return float((values / (values + ridge)).sum())
+
+
+def _log_sum_exp(logs):
+    """As scipy's logsumexp, whose checks take longer than all else that `solve` does in a step."""
+    top = logs.max()
+    return top + math.log(np.exp(logs - top).sum())
+
 
 def _tilt(problem, p):
     """Readout, the log of the density, and the log of its normalisation, at the residual p."""
@@ -181,7 +228,7 @@ def _tilt(problem, p):
     with np.errstate(divide="ignore"):
         prior = np.log(problem.prior)
     energy = prior + pull / problem.weight_decay * pull / (2 * problem.temperature)
-    mass = logsumexp(energy)
+    mass = _log_sum_exp(energy)
     return -pull / problem.weight_decay, energy - mass, mass  # eq-rp-solution
 
 
@@ -374,7 +421,7 @@ def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> 
         gram = (features * density) @ features.T
         readout = solve_linear(gram + ridge, problem.y, assume_a="pos") @ features
         goal = prior + problem.weight_decay * readout**2 / (2 * temperature)
-        return density, goal - logsumexp(goal)
+        return density, goal - _log_sum_exp(goal)
 
     logs, share = prior, 0.5
     density, goal = best(logs)
@@ -384,7 +431,7 @@ def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> 
         if gap <= tol * np.mean(problem.y**2) / 2:
             break
         new = logs - share * off
-        new -= logsumexp(new)
+        new -= _log_sum_exp(new)
         there = best(new)
         if (there[0] - density) @ (new - there[1]) > 0:
             share /= 2
@@ -398,7 +445,7 @@ def _from_density(problem, kept, density, gap):
     """The population of a density on the nodes that the prior allows, with its best readout."""
     rho = np.zeros(len(kept))
     rho[kept] = density
-    gram = (problem.features * rho) @ problem.features.T
+    gram = problem.kernel(rho)
     ridge = problem.n * problem.weight_decay * np.eye(problem.n)
     u = solve_linear(gram + ridge, problem.y, assume_a="pos") @ problem.features
     f = problem.features @ (rho * u)
