@@ -26,6 +26,11 @@ REPRESENTATIONS = (
     "representations/gradient_features",
     "representations/lottery_tickets",
 )
+END = (
+    "end_of_training/recovering_the_teacher",
+    "end_of_training/repopulation",
+    "end_of_training/beyond_the_tangent_kernel",
+)
 # Letters that a page in depth, or a part of the book, uses for something of its own
 LOCAL = set("zcupDCN") | {"\\chi"}
 OF_A_PART = set("UrHsbRS") | {
@@ -37,6 +42,10 @@ OF_A_PART = set("UrHsbRS") | {
     "\\varpi",
     "\\xi_i",
 }
+
+# Letters of the papers on the end of training that mean something else before: decay and
+# temperature are not added to sums of squares, p and nu are measures, q(w) is no longer at f = 0
+OF_THE_END = {"\\lambda", "\\rho", "J", "\\Sigma", "\\nu", "t", "q(w)", "e_i", "\\bar f"}
 
 
 def library():
@@ -88,6 +97,12 @@ def test_chapters_on_representations_share_one_notation():
     """Among themselves, and with the first chapters, but for the letters that are listed."""
     assert meanings(REPRESENTATIONS) <= LOCAL
     assert meanings(FIRST + REPRESENTATIONS) <= LOCAL | OF_A_PART
+
+
+def test_chapters_on_the_end_of_training_share_one_notation():
+    """Among themselves without exception; with all others but for the letters that are listed."""
+    assert meanings(END) == set()
+    assert meanings(FIRST + REPRESENTATIONS + END) <= LOCAL | OF_A_PART | OF_THE_END
 
 
 def test_names_in_code_exist():
