@@ -274,7 +274,7 @@ def test_the_map_shows_what_each_chapter_says_it_needs():
     for path in PRIMERS + TUTORIALS:
         boxes.add(name(path))
         (need,) = re.findall(r"^\*\*Need[.:]\*\*.+$", prose(path), re.M)
-        pattern = r"(?:\{doc\}`([^`]+)`|\]\(([\w/.]+)\.md\))(.{0,6})"
+        pattern = r"(?:\{doc\}`([^`]+)`|\]\(([\w/.]+)\.md\))(?=(.{0,6}))"
         for doc, link, after in re.findall(pattern, need):
             other = (path.parent / f"{doc or link}.md").resolve()
             said.add((name(other), name(path), "helps" if after == " helps" else "needs"))
