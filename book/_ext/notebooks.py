@@ -47,6 +47,17 @@ def merged(outputs):
     return kept
 
 
+def run(client, environment):
+    """Run the cells. What a kernel complains of as it ends is noise, unless it died of it."""
+    with tempfile.TemporaryFile() as log:
+        try:
+            client.execute(env=environment, stderr=log)
+        except DeadKernelError as error:
+            log.seek(0)
+            said = log.read().decode("utf-8", "replace").strip().splitlines()[-15:]
+            raise DeadKernelError("\n".join([str(error), *said])) from error
+
+
 def execute(path, *, draft=False):
     """Execute a chapter in its folder: the notebook with its outputs and its key.
 
@@ -67,17 +78,11 @@ def execute(path, *, draft=False):
     )
     with lock:
         clients.add(client)
-    log = tempfile.TemporaryFile()  # a kernel that ends may complain there: noise, unless it died
     try:
         if not stopping.is_set():
-            client.execute(env=os.environ | {"TWOLAYER_CACHE": str(sweeps)}, stderr=log)
+            run(client, os.environ | {"TWOLAYER_CACHE": str(sweeps)})
             shutil.rmtree(sweeps, ignore_errors=True)
-    except DeadKernelError as error:
-        log.seek(0)
-        said = log.read().decode("utf-8", "replace").strip().splitlines()[-15:]
-        raise DeadKernelError("\n".join([str(error), *said])) from error
     finally:
-        log.close()
         with lock:
             clients.discard(client)
     clock = notebook.cells.pop()
