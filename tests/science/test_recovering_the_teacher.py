@@ -1306,6 +1306,16 @@ def test_arms_on_samples_share_start_and_sample():
     assert valid["early", 0] <= valid["one", 0]
 
 
+def test_a_setting_at_which_a_student_diverges_is_lost():
+    plans = {("far", v): {"rate": v, "weight_decay": np.zeros(60)} for v in (50.0, 0.1)}
+    rows = compare_on_samples(plans, 60, [np.random.default_rng(k) for k in (1, 2)], d=4, m=6)
+    assert [row["valid"] == row["error"] == np.inf for row in rows] == [True, True, False, False]
+    with pytest.raises(ValueError, match="shape|steps|batch"):
+        compare_on_samples(
+            {("bad", 0): plans["far", 0.1] | {"batch": 0}}, 60, [np.random.default_rng(1)]
+        )
+
+
 def test_a_kernel_on_samples_learns():
     rows = kernel_on_samples(600, [1e-4], [np.random.default_rng(1)], d=3)
     nothing = kernel_on_samples(600, [1e6], [np.random.default_rng(1)], d=3)

@@ -387,7 +387,7 @@ def compare_on_samples(
     list of dict
         n, noise, arm, setting, seed (the teacher's number), error, near5 and near10 (shares of mass
         within 5 and 10 degrees), valid (error on 500 validation samples); where a plan records, at
-        the step where this is least.
+        the step where this is least. Both errors are inf where one of the students diverges.
 
     Examples
     --------
@@ -406,13 +406,23 @@ def compare_on_samples(
     for (arm, setting), plan in plans.items():
         options = dict(plan)
         size = options.pop("size", 1.0)
-        ends = train_on_samples(size * W, size * a, x, y, rng=rngs, **options)
+        try:
+            ends = train_on_samples(size * W, size * a, x, y, rng=rngs, **options)
+        except ValueError as why:
+            if "too large" not in str(why):
+                raise
+            lost = [_row(n, noise, arm, setting, k, *_LOST) for k in range(len(rngs))]
+            rows += lost
+            continue
         path = zip(*ends, strict=True) if "record" in options else [ends]
         scores = [list(map(_score, teachers, fresh, *at)) for at in path]
         for k, along in enumerate(zip(*scores, strict=True)):
             best = min(along, key=lambda score: score[-1])
             rows.append(_row(n, noise, arm, setting, k, *best))
     return rows
+
+
+_LOST = math.inf, 0.0, 0.0, math.inf
 
 
 def _row(*values):
