@@ -463,6 +463,26 @@ def test_deviation_of_the_histogram(networks):
     assert np.any(free**2 > square + 4 * error)
 
 
+def test_deviation_of_the_histogram_with_frozen_groups(rng):
+    """No group and every bin a group are known; two groups against a Gaussian law's regression."""
+    share, deviation = histogram(POPULATION, M, BINS)
+    count = len(share)
+    _, free = histogram(POPULATION, M, BINS, interacting=False)
+    for group, want in ((np.zeros(count, int), deviation), (np.arange(count), free)):
+        _, found = histogram(POPULATION, M, BINS, frozen=group)
+        np.testing.assert_allclose(found, want, rtol=1e-5)
+    group = (np.arange(count) >= count // 2).astype(int)
+    both = np.diag(deviation**2)  # covariances of bins, from variances of unions of two
+    for i, j in zip(*np.tril_indices(count, -1), strict=True):
+        union = histogram(POPULATION, M, np.where(i == BINS, j, BINS))[1][j] ** 2
+        both[i, j] = both[j, i] = (union - deviation[i] ** 2 - deviation[j] ** 2) / 2
+    slope = both[:, group == 0].sum(1) / both[group == 0][:, group == 0].sum()
+    mass = share[group == 0].sum()
+    extra = mass * (1 - mass) / M - both[group == 0][:, group == 0].sum()
+    _, found = histogram(POPULATION, M, BINS, frozen=group)
+    np.testing.assert_allclose(found**2, deviation**2 + slope**2 * extra, rtol=1e-6)
+
+
 def test_a_step_without_noise_follows_the_gradient(rng):
     """Both losses against torch's gradient; the neuron moves along its great circle."""
     x = rng.standard_normal((9, 3))
@@ -596,6 +616,7 @@ def test_bad_arguments_of_the_theory():
         (lambda: histogram(POPULATION, 5, [0, 1]), r"bins has shape \(2,\)"),
         (lambda: histogram(POPULATION, 5, np.full(720, -1)), "must hold integers >= 0"),
         (lambda: histogram(POPULATION, 5, np.full(720, 0.5)), "must hold integers >= 0"),
+        (lambda: histogram(POPULATION, 5, BINS, frozen=[0]), "must hold a group for each"),
     ]
     for call, message in calls:
         with pytest.raises(ValueError, match=message):

@@ -87,6 +87,33 @@ def test_expected_variation_of_independent_draws(m, rng):
     assert expected_variation(LIMIT, m, 36) < expected
 
 
+def test_frozen_shares_of_peaks_lie_between_rest_and_independence():
+    rest, free = (expected_variation(LIMIT, 500, 36, interacting=i) for i in (True, False))
+    held = expected_variation(LIMIT, 500, 36, frozen=True)
+    assert rest < held < free
+    free_held = expected_variation(LIMIT, 500, 36, interacting=False, frozen=True)
+    assert free_held == pytest.approx(free)
+
+
+def test_cold_networks_whose_peaks_have_their_shares_are_at_the_prediction(rng):
+    """A cold start at the solution stays off only since `draw` draws neurons independently."""
+    cold = solve(circle(PHI, Y, weight_decay=0.02, temperature=0.0025)[1])
+    peak = np.searchsorted([8, 19, 31], np.arange(36), side="right") % 3
+    mass = [cold.density[peak[np.arange(1440) // 40] == k].sum() for k in range(3)]
+    counts, W, a = np.rint(2000 * np.array(mass)).astype(int), [], []
+    counts[0] += 2000 - counts.sum()
+    for net in draw(cold, 12, 4000, rng):
+        turn = np.arctan2(net.W[:, 1], net.W[:, 0]) / (2 * np.pi)
+        of = peak[np.rint(turn * 1440).astype(int) % 1440 // 40]
+        kept = np.concatenate([np.flatnonzero(of == k)[:c] for k, c in enumerate(counts)])
+        W, a = [*W, net.W[kept]], [*a, math.sqrt(2) * net.a[kept]]
+    start = TwoLayer(np.array(W), np.array(a), "relu")
+    found = course(PHI, cold, start, rng, spans=[(200, 800)])[0][0]
+    assert abs(found - 1) < 0.08
+    rest, held = (expected_variation(cold, 2000, 36, frozen=f) for f in (False, True))
+    assert held > 1.15 * rest
+
+
 def test_a_course_from_the_solution_stays_at_the_prediction(rng):
     start = draw(LIMIT, 10, 400, rng)
     variation, square, end = course(PHI, LIMIT, start, rng, spans=[(0, 200), (200, 400)])

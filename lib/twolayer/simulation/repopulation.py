@@ -138,7 +138,12 @@ def draw(population: Population, networks: int, m: int, rng: np.random.Generator
 
 
 def expected_variation(
-    population: Population, m: int, bins: int, *, interacting: bool = True
+    population: Population,
+    m: int,
+    bins: int,
+    *,
+    interacting: bool = True,
+    frozen: bool = False,
 ) -> float:
     """Expected total variation between the histogram of m neurons and the density, on the circle.
 
@@ -151,6 +156,9 @@ def expected_variation(
     m, bins : int
     interacting : bool
         See `theory.repopulation.histogram`.
+    frozen : bool
+        Neurons were drawn independently and have come to rest since, but cross no gap between two
+        peaks of the density: see there.
 
     Returns
     -------
@@ -168,6 +176,10 @@ def expected_variation(
     grid = len(population.density)
     bin_of = np.arange(grid) * bins // grid
     share, spread = histogram(population, m, bin_of, interacting=interacting)
+    if frozen:
+        dips = np.flatnonzero((share < np.roll(share, 1)) & (share <= np.roll(share, -1)))
+        peak = np.searchsorted(dips, np.arange(bins), side="right") % max(len(dips), 1)
+        _, spread = histogram(population, m, bin_of, interacting=interacting, frozen=peak)
     low = np.floor(m * share) + 1
     absolute = 2 * low * binom.pmf(low, m, share) * (1 - share)
     gauss = np.sqrt(m * share * (1 - share))

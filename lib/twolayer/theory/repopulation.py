@@ -1,12 +1,13 @@
 """The stationary features of noisy gradient descent on an infinitely wide network, exactly.
 
 Fang, Dong & Zhang 2019, 'Over Parameterized Two-level Neural Networks Can Learn Near Optimal
-Feature Representations' (arXiv 1910.11508). A network f(x) = integral of u(w) h(w, x) rho(dw) sees
-rho and u only through nu = rho u, and in (nu, rho) its training problem is convex:
+Feature Representations' (arXiv 1910.11508). A network f(x) = integral of u(w) psi(w, x) p(dw) sees
+the density p and the readout u only through nu = p u, and in (nu, p) its training is convex:
 
-    mean (f - y)^2 / 2 + weight_decay / 2 * integral of nu^2 / rho + temperature * KL(rho | prior).
+    mean (y - f)^2 / 2 + weight_decay / 2 * integral of nu^2 / p + temperature * KL(p | prior).
 
-Here on a quadrature of the feature space. Noisy gradient descent on m neurons at temperature
+At its minimum u = r / weight_decay, with r(w) the mean of (y - f) psi(w, .) over the samples. Here
+on a quadrature of the feature space. Noisy gradient descent on m neurons at temperature
 `temperature` (`twolayer.descent.langevin`) converges to its solution like 1/sqrt(m); the chapter
 *Neural feature repopulation* derives the formulas.
 """
@@ -45,7 +46,7 @@ class Repopulation:
     Parameters
     ----------
     features : array_like, shape (n, g)
-        h(w_j, x_i).
+        psi(w_j, x_i).
     prior : array_like, shape (g,)
         Weights of the nodes, >= 0, of sum one: the law of the features before training.
     y : array_like, shape (n,)
@@ -171,13 +172,13 @@ class Population:
     ----------
     problem : Repopulation
     residual : ndarray, shape (n,)
-        p = f - y.
+        f - y.
     outputs : ndarray, shape (n,)
-        f on the sample, the integral of u h over the density.
+        f on the sample, the integral of u psi over the density.
     density : ndarray, shape (g,)
-        Weights of the nodes, of sum one: prior exp(G^2 / (2 weight_decay temperature)), normalised.
+        Weights of the nodes, of sum one: prior exp(r^2 / (2 weight_decay temperature)), normalised.
     readout : ndarray, shape (g,)
-        Mean readout of a neuron, u = -G / weight_decay, with G = mean of p h over the samples.
+        Mean readout of a neuron, u = r / weight_decay, with r = mean of (y - f) psi over samples.
         Under the noise it is Gaussian with this mean and variance temperature / weight_decay.
     value : float
         The objective.
@@ -233,13 +234,13 @@ def _tilt(problem, p):
 
 
 def dual(problem: Repopulation, p: ArrayLike) -> tuple[float, np.ndarray, np.ndarray]:
-    """The concave dual over residuals p, with its gradient and Hessian.
+    """The concave dual over residuals, with its gradient and Hessian.
 
-    ``-|p|^2 / (2n) - p.y / n - temperature log sum prior exp(G^2 / (2 weight_decay temperature))``
-    with G = p.h / n. The gradient is (f - y - p) / n, with f the outputs of the density and readout
-    that p gives; the Hessian is -(I + Sigma / (n temperature)) / n, with Sigma = Cov(u h) over
-    density and noisy readout: what makes the solution stiff makes finite networks fluctuate little,
-    see `fluctuation`.
+    ``e.y / n - |e|^2 / (2n) - temperature log sum prior exp(r^2 / (2 weight_decay temperature))``
+    with r = e.psi / n; e stands for y - f, the argument p for f - y, so p = -e. The gradient, in p,
+    is (f - y - p) / n, with f the outputs of the density and readout that p gives; the Hessian is
+    -(I + Sigma / (n temperature)) / n, with Sigma = Cov(u psi) over density and noisy readout: what
+    makes the solution stiff makes finite networks fluctuate little, see `fluctuation`.
 
     Parameters
     ----------
@@ -273,7 +274,7 @@ def _dual(problem, p):
 
 
 def _neuron_covariance(problem, density, readout):
-    """Sigma = Cov(u h) of one neuron: w from the density, u Gaussian about the mean readout."""
+    """Sigma = Cov(u psi) of one neuron: w from the density, u Gaussian about the mean readout."""
     features = problem.features
     off = features * readout - (features @ (density * readout))[:, None]
     jitter = problem.temperature / problem.weight_decay * (features * density) @ features.T
@@ -382,7 +383,7 @@ def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> 
     For a fixed density the best nu is kernel ridge regression with K = features density features^T,
     and what is left, ``weight_decay / 2 * y.(K + n weight_decay)^-1 y``, is convex in the density.
     A mirror step takes the log of the density a share of the way to its goal, that of the prior
-    plus G^2 / (2 weight_decay temperature). The share is halved where the step would pass the
+    plus r^2 / (2 weight_decay temperature). The share is halved where the step would pass the
     minimum on the line to the new density.
 
     Parameters
@@ -443,14 +444,14 @@ def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> 
 
 def _from_density(problem, kept, density, gap):
     """The population of a density on the nodes that the prior allows, with its best readout."""
-    rho = np.zeros(len(kept))
-    rho[kept] = density
-    gram = problem.kernel(rho)
+    p = np.zeros(len(kept))
+    p[kept] = density
+    gram = problem.kernel(p)
     ridge = problem.n * problem.weight_decay * np.eye(problem.n)
     u = solve_linear(gram + ridge, problem.y, assume_a="pos") @ problem.features
-    f = problem.features @ (rho * u)
-    value = _objective(problem, f, rho, u)
-    return Population(problem, f - problem.y, f, rho, u, float(value), float(gap))
+    f = problem.features @ (p * u)
+    value = _objective(problem, f, p, u)
+    return Population(problem, f - problem.y, f, p, u, float(value), float(gap))
 
 
 def _features(value):
@@ -470,7 +471,7 @@ def _vector(name, value, length, minimum=-math.inf):
 def variance(features: ArrayLike, nu: ArrayLike, density: ArrayLike) -> float:
     """The variance V of a neuron drawn from a density, with the readout nu / density.
 
-    ``sum nu^2 |h|^2 / density - |f|^2``, with the mean square over the n samples. A network of m'
+    ``sum nu^2 |psi|^2 / density - |f|^2``, with the mean square over the n samples. A network of m'
     such neurons has the expected squared error V / m' about the infinite one.
 
     Parameters
@@ -505,7 +506,7 @@ def variance(features: ArrayLike, nu: ArrayLike, density: ArrayLike) -> float:
 def optimal_density(features: ArrayLike, nu: ArrayLike) -> np.ndarray:
     """The density of least `variance`: proportional to abs(nu) times the norm of the feature.
 
-    By Cauchy and Schwarz its variance is ``(sum |nu| |h|)^2 - |f|^2``.
+    By Cauchy and Schwarz its variance is ``(sum |nu| |psi|)^2 - |f|^2``.
 
     Parameters
     ----------
@@ -530,8 +531,8 @@ def optimal_density(features: ArrayLike, nu: ArrayLike) -> np.ndarray:
 def fluctuation(population: Population, m: int) -> np.ndarray:
     """Covariance of the outputs of m neurons at stationarity, to leading order in 1/m.
 
-    The law of m neurons under noise is exp(-m J(f) / temperature) times that of independent ones,
-    with J = mean (f - y)^2 / 2. Independent neurons of the learnt law have Cov f = Sigma / m; J is
+    The law of m neurons under noise is exp(-m loss / temperature) times that of independent ones.
+    Independent neurons of the learnt law have Cov f = Sigma / m; the loss, mean (y - f)^2 / 2, is
     quadratic with Hessian 1/n, so that precisions add: Sigma (I + Sigma / (n temperature))^-1 / m.
     They repel one another: an error of the others is part of the force on each.
 
@@ -566,7 +567,12 @@ def _covariances(population):
 
 
 def histogram(
-    population: Population, m: int, bins: ArrayLike, *, interacting: bool = True
+    population: Population,
+    m: int,
+    bins: ArrayLike,
+    *,
+    interacting: bool = True,
+    frozen: ArrayLike | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the share of m neurons in each bin, at stationarity.
 
@@ -582,7 +588,11 @@ def histogram(
     interacting : bool
         Without it neurons are independent: the multinomial's p (1 - p) / m. With it less what a
         bin's count shares with the outputs, c.(Sigma + n temperature)^-1 c / m with
-        c = Cov(1_bin, u h).
+        c = Cov(1_bin, u psi).
+    frozen : array_like of int, shape (B,), optional
+        The group of each bin, 0 to the number of groups - 1. Neurons drawn independently have
+        since come to rest within groups (the peaks of a cold density) but cross to no other, so
+        that the shares of the groups keep the multinomial's covariance.
 
     Returns
     -------
@@ -609,4 +619,20 @@ def histogram(
         _, screened = _covariances(population)
         screen = solve_linear(screened, shared.T, assume_a="pos")
         spread -= (shared * screen.T).sum(1)  # eq-rp-bins
+        if frozen is not None:
+            spread += _frozen(np.asarray(frozen), share, shared @ screen)
     return share, np.sqrt(np.maximum(spread, 0) / m)
+
+
+def _frozen(group, share, screened):
+    """What the variances of the bins gain if the shares of groups keep those of independent draws.
+
+    Given its groups' shares a Gaussian vector of shares has the mean ``pull @ shares``, whatever
+    their law.
+    """
+    if group.shape != share.shape or not np.issubdtype(group.dtype, np.integer):
+        raise ValueError(f"frozen={group} must hold a group for each of {len(share)} bins")
+    member = np.arange(group.max() + 1)[:, None] == group
+    covariance = np.diag(share) - np.outer(share, share) - screened
+    pull = covariance @ member.T @ np.linalg.pinv(member @ covariance @ member.T, rcond=1e-8)
+    return np.einsum("bg,gh,bh->b", pull, member @ screened @ member.T, pull)
