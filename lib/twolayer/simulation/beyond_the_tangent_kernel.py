@@ -1,4 +1,4 @@
-"""The student of orthogonal teachers, trained on samples; see the theory's file of this name."""
+"""The student of orthogonal teachers, on the population and on samples; theory: same name."""
 
 from __future__ import annotations
 
@@ -6,14 +6,69 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from twolayer import _checks
 from twolayer.data import Teacher, sphere
+from twolayer.simulation.recovering_the_teacher import run
 from twolayer.theory.recovering_the_teacher import population_loss
 
-__all__ = ["student_loss"]
+__all__ = ["descend", "student_loss"]
 
 _RATE, _MOMENTUM, _CHECKS = 0.7, 0.95, 30
+
+
+def descend(
+    start: ArrayLike,
+    times: ArrayLike,
+    eta: float,
+    *,
+    mass: float = 1.0,
+    readouts: ArrayLike | None = None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradient descent on the population, from a balanced start of equal masses.
+
+    The teacher is sum_j readouts_j |x_j|, the student sum_i a_i |w_i . x| without a constant.
+
+    Parameters
+    ----------
+    start : array_like, shape (m, d)
+        Unit vectors, one a neuron.
+    times : array_like, shape (t,)
+        Ascending; steps times `eta`, rounded to a whole number of steps.
+    eta : float
+        Step size.
+    mass : float
+        Total mass sum_i a_i |w_i| at the start.
+    readouts : array_like, shape (d,), optional
+        1/d each by default.
+
+    Returns
+    -------
+    directions, masses, loss : ndarray
+        Of shapes (t, m, d), (t, m) and (t,).
+
+    Examples
+    --------
+    >>> directions, masses, loss = descend(np.eye(3), [0.0, 2.0], 0.1)
+    >>> masses[0].round(3), bool(loss[0] < 1e-12)
+    (array([0.333, 0.333, 0.333]), True)
+    """
+    start = _checks.real_array("start", start, 2)
+    times = _checks.real_array("times", times, 1, minimum=0)
+    eta, mass = (
+        _checks.real(name, value, minimum=0, strict=True)
+        for name, value in (("eta", eta), ("mass", mass))
+    )
+    m, d = start.shape
+    teacher = Teacher(np.eye(d), np.full(d, 1 / d) if readouts is None else readouts)
+    root, record = np.full(m, math.sqrt(mass / m)), np.round(times / eta).astype(int)
+    W, a = run(
+        teacher, root[:, None] * start, root, eta=eta, record=record, affine=False,
+        weight_decay=np.zeros(record[-1]),
+    )  # fmt: skip
+    length = np.linalg.norm(W, axis=2)
+    return W / length[..., None], a * length, population_loss(teacher, W, a, affine=False)
 
 
 def student_loss(
