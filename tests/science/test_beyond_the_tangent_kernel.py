@@ -1,4 +1,4 @@
-"""Plateau and second phase of orthogonal teachers: closed forms against other routes."""
+"""Orthogonal teachers: plateau, second phase, samples; closed forms against other routes."""
 
 import math
 
@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
-from twolayer.data import Teacher, sphere
+from twolayer import kernels
+from twolayer.data import MultiIndex, Teacher, sphere
+from twolayer.simulation.beyond_the_tangent_kernel import descend, student_loss
 from twolayer.simulation.recovering_the_teacher import run
 from twolayer.theory.beyond_the_tangent_kernel import alignment_time, free_neurons, plateau
 from twolayer.theory.recovering_the_teacher import correlation, population_loss
+from twolayer.theory.spectra import gegenbauer, harmonic_counts, kernel_spectrum
 
 
 def orthogonal(d):
@@ -124,3 +127,120 @@ def test_neurons_start_aligned_or_never_choose():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_descent_is_that_of_small_steps_along_the_pull():
+    """To first order mass grows by 2 t nu r and the direction turns by t q; readouts unequal."""
+    d, m, t = 4, 9, 1e-3
+    start, readouts = sphere((m, d), np.random.default_rng(4)), np.arange(1, d + 1) / 10
+    teacher = Teacher(np.eye(d), readouts)
+    directions, masses, loss = descend(start, [0, t], t, mass=0.6, readouts=readouts)
+    assert masses[0] == pytest.approx(np.full(m, 0.6 / m))
+    root = np.full(m, math.sqrt(0.6 / m))
+    W = root[:, None] * start
+    assert loss[0] == pytest.approx(population_loss(teacher, W, root, affine=False))
+    r, q = correlation(teacher, W, root, start, affine=False)
+    assert (masses[1] - masses[0]) / t == pytest.approx(2 * masses[0] * r, rel=1e-2, abs=1e-4)
+    assert np.allclose((directions[1] - start) / t, q - r[:, None] * start, atol=2e-3)
+
+
+@pytest.mark.parametrize("bad", [{"eta": 0.0}, {"mass": -1.0}, {"times": [-1.0]}])
+def test_settings_of_the_descent_are_checked(bad):
+    good = {"start": np.eye(2), "times": [1.0], "eta": 0.1}
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        descend(**good | bad)
+
+
+def test_the_student_falls_through_the_floor_with_samples_enough():
+    few, many = (
+        np.mean([student_loss(8, n, np.random.default_rng(k)) for k in range(3)]) / plateau(8)
+        for n in (80, 500)
+    )
+    assert many < 0.02
+    assert 0.8 < few < 1.5
+
+
+def test_the_student_is_reproducible_and_may_have_one_width():
+    runs = [student_loss(5, 60, np.random.default_rng(3), widths=(8,)) for _ in range(2)]
+    assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize("bad", [{"d": 0}, {"n": 0}, {"widths": (0,)}])
+def test_sizes_of_the_student_are_checked(bad):
+    good = {"d": 4, "n": 20, "rng": np.random.default_rng(0)}
+    with pytest.raises(ValueError, match=next(iter(bad))):
+        student_loss(**good | bad)
+
+
+@pytest.mark.parametrize("d", [10, 20])
+def test_the_floor_is_the_teachers_part_beyond_degree_two(d):
+    spectrum = kernel_spectrum(kernels.relu_ntk.even(), MultiIndex(d, "abs", r=d), radial=40)
+    beyond = spectrum.second_moment[spectrum.degrees > 0].sum() + spectrum.outside
+    assert beyond / 2 == pytest.approx(d * plateau(d), rel=1e-3)
+    assert spectrum.second_moment[spectrum.degrees == 2].sum() < 1e-9
+
+
+def test_zonal_functions_of_n_samples_hold_the_share_n_over_their_number():
+    """eq-bt-least is met with equality where the teacher has degree four alone."""
+    d, n, rng = 5, 20, np.random.default_rng(0)
+    axis, shares = np.eye(1, d), []
+    for _ in range(300):
+        x = sphere((n, d), rng)
+        *_, gram = gegenbauer(np.clip(x @ x.T, -1, 1), d, 4)
+        *_, with_axis = gegenbauer(x @ axis[0], d, 4)
+        shares.append(with_axis @ np.linalg.solve(gram, with_axis))
+    error = np.std(shares) / len(shares) ** 0.5
+    assert np.mean(shares) == pytest.approx(n / harmonic_counts(d, 4)[4], abs=4 * error)
+    assert error < 0.01
+
+
+def test_no_kernel_beats_a_count_of_dimensions():
+    """eq-bt-least holds with the ridge that is best in hindsight, and for a kernel of few axes."""
+    d, n, rng = 6, 40, np.random.default_rng(0)
+    even = kernels.arc_cosine.even()
+    spectrum = kernel_spectrum(even, MultiIndex(d, "abs", r=d), degree=20, radial=40)
+    each = np.repeat(
+        spectrum.second_moment / spectrum.multiplicity, spectrum.multiplicity.astype(int)
+    )
+    bound = -np.sort(-each)[n:].sum() / 2 / d
+    assert 0.5 * plateau(d) < bound < 0.9 * plateau(d)
+    test, losses = rng.standard_normal((4000, d)), []
+    for _ in range(60):
+        turn = np.linalg.qr(rng.standard_normal((d, d)))[0]
+        x = rng.standard_normal((n, d))
+        y, truth = abs(x @ turn).mean(1), abs(test @ turn).mean(1)
+        features = [(even(x), even(test, x)), (abs(x) @ abs(x).T, abs(test) @ abs(x).T)]
+        losses.append(
+            [
+                min(
+                    np.mean((T @ np.linalg.solve(K + ridge * np.eye(n), y) - truth) ** 2) / 2
+                    for ridge in (1e-4, 1e-2, 1e-1, 1.0, 10.0)
+                )
+                for K, T in features
+            ]
+        )
+    assert (np.mean(losses, axis=0) > bound).all()
+
+
+def test_the_tangent_kernel_of_the_student_is_the_mean_of_its_gradients():
+    """Of |w| |w . x| at w uniform on the unit sphere: 3 |w.x| |w.x'| + s s' x.x'."""
+    d, rng = 7, np.random.default_rng(1)
+    W, x = sphere((100_000, d), rng), sphere((2, d), rng)
+    z, step = W @ x.T, 1e-6
+    gradients = np.stack(
+        [
+            [
+                (np.linalg.norm(V, axis=1) * abs(V @ v) - abs(W @ v)) / step
+                for V in (W + step * axis for axis in np.eye(d))
+            ]
+            for v in x
+        ]
+    )
+    rho = x[0] @ x[1]
+    mean = 3 * math.sqrt(1 - rho**2) + (d + 3) * rho * math.asin(rho)
+    products = (gradients[0] * gradients[1]).sum(0)
+    away = abs(z).min(1) > 2 * step  # from the kinks
+    exact = 3 * abs(z).prod(1) + rho * np.sign(z).prod(1)
+    assert np.allclose(products[away], exact[away], atol=1e-3)
+    error = products.std() / math.sqrt(len(W))
+    assert products.mean() == pytest.approx(2 / (math.pi * d) * mean, abs=4 * error)
