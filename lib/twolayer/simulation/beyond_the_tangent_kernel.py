@@ -28,7 +28,7 @@ def descend(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradient descent on the population, from a balanced start of equal masses.
 
-    The teacher is sum_j readouts_j |x_j|, the student sum_i a_i |w_i . x| without a constant.
+    The teacher is ``sum_j readouts_j |x_j|``, the student ``sum_i a_i |w_i . x|``, no constant.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def descend(
     eta : float
         Step size.
     mass : float
-        Total mass sum_i a_i |w_i| at the start.
+        Total mass ``sum_i a_i |w_i|`` at the start.
     readouts : array_like, shape (d,), optional
         1/d each by default.
 
@@ -74,9 +74,9 @@ def descend(
 def student_loss(
     d: int, n: int, rng: np.random.Generator, *, widths: Sequence[int] = (5, 20, 80)
 ) -> float:
-    """Population loss E[(f - f*)^2] / 2 of sum_j |w_j| |w_j . x|, fitted to n samples.
+    """Population loss E[(f - f*)^2] / 2 of ``sum_j |w_j| |w_j . x|``, fitted to n samples.
 
-    The teacher is sum_i |x_i| / d. Each width has 30 d^3 / m steps, so that all cost the same, of
+    The teacher is ``sum_i |x_i| / d``. Each width has 30 d^3 / m steps, which cost the same, of
     full-batch gradient descent with momentum in float32. The start has uniform directions and
     total mass one. A fifth of the samples is held out: width and stopping time (the start and some
     30 times) are those with the least error there.

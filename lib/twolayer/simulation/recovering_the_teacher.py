@@ -47,7 +47,7 @@ def begin(
     """A student after stages one and two of Zhou & Ge 2024, balanced.
 
     Stage one is a gradient step on the first layer, so long that it forgets its start; stage two is
-    the best readout at ridge 0.01, on the exact loss. Then |a_i| = |w_i| at the same mass.
+    the best readout at ridge 0.01, on the exact loss. Then ``|a_i| = |w_i|`` at the same mass.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def run(
 def begin_on_samples(
     x: ArrayLike, y: ArrayLike, m: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`begin` with averages over n samples in place of the exact loss; neurons are |w . x|.
+    """`begin` with averages over n samples in place of the exact loss; neurons ``|w . x|``.
 
     Parameters
     ----------
@@ -233,7 +233,7 @@ def train_on_samples(
     rng: Sequence[np.random.Generator] | None = None,
     record: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Training of both layers on samples, for s students at once, in float32; neurons are |w . x|.
+    """Training of both layers on samples, for s students at once, in float32; neurons ``|w . x|``.
 
     The loss is half the variance of the residual: the constant is fitted in every batch.
 
@@ -305,7 +305,7 @@ def _adam(W, a, x, y, rate, decay, batch, rngs):
 def observe(teacher: Teacher, W: ArrayLike, a: ArrayLike) -> dict[str, float]:
     """What a student has learnt: loss, its degrees, mass, strays, lines and subspace.
 
-    Neurons W (m, d) and a (m,), as of `run`; of a `teacher` with neurons |w . x|.
+    Neurons W (m, d) and a (m,), as of `run`; of a `teacher` with neurons ``|w . x|``.
 
     Examples
     --------

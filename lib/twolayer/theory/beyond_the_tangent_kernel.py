@@ -1,8 +1,8 @@
-"""Orthogonal teachers |x_i|: the plateau where kernels end, and how neurons leave it.
+"""Orthogonal teachers: the plateau where kernels end, and how neurons leave it.
 
-Teacher f*(x) = sum_i |x_i| / d on Gaussian inputs; the student f(x) = sum_i a_i |w_i . x| without a
-constant, balanced. The setting of Li, Ma & Zhang 2020, 'Learning over-parametrized two-layer neural
-networks beyond NTK'; the chapter *Beyond the tangent kernel* derives the formulas.
+Teacher ``f*(x) = sum_i |x_i| / d`` on Gaussian inputs; the student ``f(x) = sum_i a_i |w_i . x|``
+without a constant, balanced. The setting of Li, Ma & Zhang 2020, 'Learning over-parametrized
+two-layer neural networks beyond NTK'; the chapter *Beyond the tangent kernel* derives the formulas.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _HORIZON = 100  # times d^2
 def plateau(d: int) -> float:
     """Loss E[(f - f*)^2] / 2 of the student whose neurons are uniform: (1 - 3/pi) / 2d for large d.
 
-    It is the rotation average E|u_1| |x| of the teacher, u uniform on the sphere, so that the loss
-    is (E f*^2 - d (E|u_1|)^2) / 2: the least error of all functions of |x| alone.
+    It is the teacher's rotation average ``E|u_1| |x|``, u uniform on the sphere, so that the loss
+    is ``(E f*^2 - d (E|u_1|)^2) / 2``: the least error of all functions of the length of x alone.
 
     Parameters
     ----------
