@@ -257,6 +257,18 @@ def test_links_between_files_resolve(path):
         assert (path.parent / f"{target}.md").exists(), target
 
 
+def test_mathematics_needs_no_extension_that_is_not_shipped():
+    """MathJax would fetch it; where it can't, no formula of the page is typeset."""
+    script = (BOOK / "_static" / "mathjax" / "tex-svg.js").read_text("utf-8")
+    (listed,) = re.findall(r"expandable\)\(\{(action:.*?)\}\)\}", script)
+    fetched = set(re.findall(r'"(\w+)"', listed.replace("newcommand:", "newcommand")))
+    assert {"boldsymbol", "cancel", "color"} <= fetched
+    for path in [*PAGES, BOOK / "notation.yml"]:
+        formulas = re.findall(r"\$\$.*?\$\$|\$[^$\n]+\$", path.read_text("utf-8"), re.S)
+        used = set(re.findall(r"\\([A-Za-z]+)", " ".join(formulas)))
+        assert not used & fetched, path
+
+
 def test_every_page_is_in_the_contents_and_every_reference_is_used():
     toc = (ROOT / "_toc.yml").read_text()
     assert all(f"book/{name(path)}" in toc for path in PAGES)
