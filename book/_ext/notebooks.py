@@ -51,11 +51,24 @@ def run(client, environment):
     """Run the cells. What a kernel complains of as it ends is noise, unless it died of it."""
     with tempfile.TemporaryFile() as log:
         try:
-            client.execute(env=environment, stderr=log)
+            client.execute(env=environment, stdout=log, stderr=log)
         except DeadKernelError as error:
             log.seek(0)
             said = log.read().decode("utf-8", "replace").strip().splitlines()[-15:]
             raise DeadKernelError("\n".join([str(error), *said])) from error
+
+
+def stop_kernels(patience=3):
+    """End the kernels that run, and those that are just being started."""
+    deadline, starting = time.monotonic() + patience, True
+    while starting and time.monotonic() < deadline:
+        with lock:
+            provisioners = [getattr(client.km, "provisioner", None) for client in clients]
+        processes = [getattr(provisioner, "process", None) for provisioner in provisioners]
+        for process in filter(None, processes):
+            process.kill()
+        starting = None in processes
+        time.sleep(0.05)
 
 
 def execute(path, *, draft=False):
@@ -168,10 +181,7 @@ def run_all(paths, draft=False):
     except KeyboardInterrupt:
         stopping.set()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough
-        with lock:
-            for client in clients:
-                if (provisioner := getattr(client.km, "provisioner", None)) and provisioner.process:
-                    provisioner.process.kill()
+        stop_kernels()
         pool.shutdown(wait=False, cancel_futures=True)
         print(
             f"\ninterrupted: {done} of {len(paths)} chapters are done and kept; "
