@@ -262,6 +262,7 @@ def test_interrupted_it_keeps_what_is_done_and_says_so_in_a_line(tree):
     process = subprocess.Popen(
         [sys.executable, "book/_ext/notebooks.py"], cwd=tree, text=True, stderr=subprocess.PIPE,
         stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": "lib", "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # nohup ignores it
     )  # fmt: skip
     lines = []
     while not any("1 of 3: part/a_quick" in line for line in lines):
