@@ -6,6 +6,7 @@ Text, numbers and references are the page's, code and outputs the twin's. The no
 """
 
 import base64
+import json
 import mimetypes
 import os
 import pathlib
@@ -19,10 +20,11 @@ import nbformat
 from book_machinery import DRAFT
 from docutils import nodes
 from markupsafe import Markup
-from prose import MATH, Prose
+from prose import MATH, Prose, plain
 from sphinx.errors import SphinxError
 
 FOLDER, SITE_FOLDER, BRANCH = chapters.ROOT / "_build" / "notebooks", "_notebooks", "notebooks"
+TEXTS = chapters.ROOT / "_build" / "course" / "texts.json"
 HIDDEN = {"hide-input", "hide-cell"}
 
 ANCHOR = re.compile(r'<a id="([^"]+)"></a>')
@@ -148,8 +150,44 @@ def assemble(prose, tree, code, cells, site, repository):
         cell.id = f"cell-{index:03d}"
 
 
-def notebook(app, page, twin):
-    """The notebook of a page, given its executed twin."""
+class Words(Links):
+    """References without links, but to papers and to the published site."""
+
+    def __call__(self, node):
+        found = super().__call__(node)
+        return found if found and found.startswith("http") else None
+
+
+def texts(app, page, tree):
+    """What the course takes from a page, by label: exercises, equations, figures."""
+    words = Words(page, set(), papers(app.env), address("BOOK_URL"))
+    prose = Prose(app.env, page, words, lambda uri: uri, anchors=False)
+    found = {"exercises": {}, "equations": {}, "figures": {}}
+    for node in tree.findall(nodes.Element):
+        kind = type(node).__name__
+        if kind == "exercise_enumerable_node":
+            found["exercises"][node["label"]] = {
+                "number": prose.number("exercise", node),
+                "title": plain(node[0]).strip("() "),
+                "page": plain(next(tree.findall(nodes.title))),
+                "statement": text_of(prose, node),
+            }
+        elif kind == "solution_node":
+            found["exercises"][node["target_label"]]["solution"] = text_of(prose, node)
+        elif kind == "math_block" and node.get("label"):
+            number = prose.number("displaymath", node)
+            found["equations"][node["label"]] = {"number": number, "tex": node.astext().strip()}
+        elif kind == "figure":
+            found["figures"] |= dict.fromkeys(node["ids"], prose.number("figure", node))
+    return found
+
+
+def text_of(prose, node):
+    return "\n\n".join(part for part in prose.body(node) if isinstance(part, str))
+
+
+def notebook(app, page, twin, tree):
+    """The notebook of a page, given its executed twin and its resolved text."""
     site, images, code = address("BOOK_URL"), {}, twin_cells(twin)
     pages = {f"book/{chapters.name(path)}" for path in chapters.chapters()}
 
@@ -158,7 +196,6 @@ def notebook(app, page, twin):
         images[path.name] = path
         return f"attachment:{path.name}"
 
-    tree = app.env.get_and_resolve_doctree(page, app.builder)
     links = Links(page, pages, papers(app.env), site)
     prose, cells = Prose(app.env, page, links, image, anchors=not site), Cells(images)
     at = site and f"{site}/{page}.html"
@@ -216,11 +253,16 @@ def finish(app, error):
         return
     shutil.rmtree(FOLDER, ignore_errors=True)
     notebooks, faults, names = {}, [], labels(app.env)
+    course = {"exercises": {}, "equations": {}, "figures": {}}
     for path in chapters.chapters():
         name, place = chapters.name(path), chapters.current(path, draft=DRAFT)
         if place is None or f"book/{name}" not in app.env.found_docs:
             continue
-        notebooks[name] = notebook(app, f"book/{name}", nbformat.read(place, 4))
+        page = f"book/{name}"
+        tree = app.env.get_and_resolve_doctree(page, app.builder)
+        notebooks[name] = notebook(app, page, nbformat.read(place, 4), tree)
+        for kind, by_label in texts(app, page, tree).items():
+            course[kind] |= by_label
     lead_to_cells(notebooks)
     for name, new in notebooks.items():
         for cell, kind, words in leftovers(new, names):
@@ -231,6 +273,8 @@ def finish(app, error):
     if repository := address("BOOK_REPOSITORY"):  # what Binder installs
         (FOLDER / "requirements.txt").write_text(f"twolayer @ git+{repository}\n", "utf-8")
         (FOLDER / "runtime.txt").write_text("python-3.11\n", "utf-8")
+    TEXTS.parent.mkdir(parents=True, exist_ok=True)
+    TEXTS.write_text(json.dumps(course, indent=1), "utf-8")
     if faults:
         raise SphinxError("markup is left in exported notebooks:\n" + "\n".join(faults))
     shutil.rmtree(site := pathlib.Path(app.outdir, SITE_FOLDER), ignore_errors=True)

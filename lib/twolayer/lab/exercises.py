@@ -1,11 +1,15 @@
 """Check a learner's answer on several cases, and say what is wrong."""
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from IPython import get_ipython
 
-__all__ = ["check"]
+__all__ = ["check", "limit_cells"]
 
 
 class _Message(str):
@@ -17,8 +21,17 @@ class _Message(str):
         return str(self)
 
 
+class _Late(BaseException):
+    """Time is over. No Exception, so that a learner's ``except Exception`` lets it pass."""
+
+
 def check(
-    answer: Callable, cases: Sequence[tuple], expected: Callable | Sequence, *, rtol: float = 1e-6
+    answer: Callable,
+    cases: Sequence[tuple],
+    expected: Callable | Sequence,
+    *,
+    rtol: float = 1e-6,
+    seconds: float = 60.0,
 ) -> str:
     """Call ``answer`` on each case, compare with what is expected, and say what is wrong.
 
@@ -34,6 +47,8 @@ def check(
         The right value for each case, or a function of the same arguments that finds it anew.
     rtol : float
         Relative tolerance (absolute where a value is 0).
+    seconds : float
+        Time for one case, after which an endless loop is interrupted (not on Windows).
 
     Returns
     -------
@@ -62,7 +77,7 @@ def check(
         expected = [expected(*copy.deepcopy(case)) for case in cases]
     expected = [np.asarray(value, dtype=float) for value in expected]
     _refuse(cases, expected)
-    faults = [_fault(answer, *pair, rtol) for pair in zip(cases, expected, strict=True)]
+    faults = _faults(answer, cases, expected, rtol, seconds)
     wrong = [(case, fault) for case, fault in zip(cases, faults, strict=True) if fault]
     if not wrong:
         return _Message("correct")
@@ -71,6 +86,33 @@ def check(
         return _Message(fault)
     right = f"{len(cases) - len(wrong)} of {len(cases)} cases right; " if len(cases) > 1 else ""
     return _Message(f"{right}{_shown(case)}{fault}")
+
+
+def limit_cells(seconds: float = 300.0) -> None:
+    """Interrupt each cell of this notebook that takes longer, so that "run all" ends.
+
+    Without effect outside notebooks and on Windows.
+
+    Parameters
+    ----------
+    seconds : float
+        Time for one cell.
+    """
+    shell = get_ipython()
+    if shell is None or not hasattr(signal, "setitimer"):
+        return
+    limits = []
+
+    def begin(*_):
+        limits.append(_limit(seconds))
+        limits[-1].__enter__()
+
+    def end(*_):
+        if limits:
+            limits.pop().__exit__(None, None, None)
+
+    shell.events.register("pre_run_cell", begin)
+    shell.events.register("post_run_cell", end)
 
 
 def _refuse(cases, expected):
@@ -88,15 +130,49 @@ def _refuse(cases, expected):
             raise ValueError(f"expected[{k}]={value} must differ from the values before it")
 
 
-def _fault(answer, case, expected, rtol):
+def _faults(answer, cases, expected, rtol, seconds):
+    """What is wrong in each case; after one that takes too long, the others are not tried."""
+    faults, late = [], f"your function takes longer than {seconds:g} seconds"
+    for case, value in zip(cases, expected, strict=True):
+        done = faults and faults[-1] == late
+        faults.append(late if done else _fault(answer, case, value, rtol, seconds))
+    return faults
+
+
+@contextlib.contextmanager
+def _limit(seconds: float) -> Iterator[None]:
+    """Raise _Late after some time, where the system has the signal for it."""
+    if (
+        not hasattr(signal, "setitimer")
+        or threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def stop(number, frame):
+        raise _Late
+
+    before = signal.signal(signal.SIGALRM, stop)
+    left, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _fault(answer, case, expected, rtol, seconds):
     """What is wrong with an answer in one case; None where it is right."""
     try:
-        got = answer(*copy.deepcopy(case))
+        with _limit(seconds):
+            got = answer(*copy.deepcopy(case))
         if got is None or got is ...:
             constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
             open_body = got is ... or any(c is ... for c in constants)
             return "not answered yet" if open_body else "did you forget `return`?"
         got = np.asarray(got, dtype=float)
+    except _Late:
+        return f"your function takes longer than {seconds:g} seconds"
     except Exception as error:
         return f"your function raised {type(error).__name__}: {error}"
     if got.shape != expected.shape:

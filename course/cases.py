@@ -1,0 +1,1375 @@
+"""For each checked exercise: more arguments to grade it on, and wrong answers that must fail."""
+
+GRADED = {
+    "ex-kp-cube": {
+        "cases": "[(1.3,), (-3.0,)]",
+        "wrong": {
+            "[0, 3, t * 2**0.5, 6**0.5]": "a square has an average, too",
+            "[0, 0, t, 1]": "powers are not Hermite polynomials: lower degrees are to be taken out",
+            "[t, 3, t, 1]": "the polynomials are scaled to mean square 1",
+            "[t, 0, t * 2**0.5, 6**0.5]": "a cube overlaps with a straight line",
+            "[t, 3, t / 2**0.5, 1 / 6**0.5]": "the scale of the polynomials is turned upside down",
+            "[t, 3, t * 2, 6]": "the scale of the polynomials is squared",
+            "[t, -3, t * 2**0.5, 6**0.5]": "what is taken out of a cube must be put back",
+        },
+    },
+    "ex-kp-vote": {
+        "cases": "[(0.3, 0.7), (-0.05, 0.2)]",
+        "wrong": {
+            "1 / (1 + ridge)": "the votes of the other samples are left out",
+            "(1 - q) / (1 - q + ridge)": "the part that all samples share is left out",
+            "(1 + 10 * q) / (1 + 10 * q + ridge) / 11": "only the average of the labels is kept",
+            "(1 + 11 * q) / (1 + 11 * q + ridge) / 11 + 10 / 11 * (1 - q) / (1 - q + ridge)": (
+                "a sample counts itself twice"
+            ),
+            "(1 + 10 * q) / (1 + 10 * q + ridge) / 10 + 9 / 10 * (1 - q) / (1 - q + ridge)": (
+                "there are eleven samples"
+            ),
+            "10 / 11 * ridge / (1 + 10 * q + ridge) + ridge / (1 - q + ridge) / 11": (
+                "this is what the fit misses, with the two patterns swapped"
+            ),
+            "1 / 11": "a constant: the average of the labels",
+        },
+    },
+    "ex-lr-labels": {
+        "cases": "[(2.0, 50.0), (0.7, 0.1)]",
+        "wrong": {
+            "A * factor": "the wrong way round: larger labels ask for larger moves",
+            "A": "units do change the path",
+            "factor": "A is ignored",
+            "1 / factor": "A is ignored",
+            "A / factor**2": "the loss has squares, but it is the path of the weights that counts",
+            "A / factor**0.5": "the root of a factor is taken",
+            "factor / A": "the scale is turned upside down",
+        },
+    },
+    "ex-lr-time": {
+        "cases": "[(3.0, 2.0, 25, 0.05), (1.2, 0.7, 10, 0.6)]",
+        "wrong": {
+            "n / (eta * xi) * np.log(1 / left)": "right for small steps only",
+            "np.log(left) / np.log1p(-eta * xi)": "the loss is a mean over the samples",
+            "np.log1p(-left) / np.log1p(-eta * xi / n)": "`left` is the share that is still there",
+            "np.log(left) / np.log1p(-eta * xi / n) / 2": "the error is asked for, not its square",
+            "-np.log1p(-eta * xi / n) / np.log(left)": "the ratio is turned upside down",
+            "np.log(left) / np.log1p(eta * xi / n)": "the error should shrink",
+            "np.log(left) / np.log1p(-xi / n)": "the step size is ignored",
+            "(1 - eta * xi / n) ** left": "share and number of steps are swapped",
+            "(1 - left) * n / (eta * xi)": "the first step's progress is taken for every step's",
+        },
+    },
+    "ex-lr-layers": {
+        "cases": """[
+            ("a", np.random.default_rng(11)),
+            ("W", np.random.default_rng(11)),
+            ("W", np.random.default_rng(12)),
+        ]""",
+        "wrong": {
+            """def layer_error(layer, rng):
+    data = SingleIndex(D, "abs")
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    other = {"a": "W", "W": "a"}[layer]
+    kernel = empirical_ntk(TwoLayer.symmetric(M, D, "relu", rng), {other: 1.0})
+    c = np.linalg.lstsq(kernel(x), y, rcond=1e-12)[0]
+    return np.mean((kernel(new, x) @ c - truth) ** 2) / VARIANCE["abs"]""": (
+                "the layers are swapped: a rate says which layer moves"
+            ),
+            """def layer_error(layer, rng):
+    data = SingleIndex(D, "abs")
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    kernel = empirical_ntk(TwoLayer.symmetric(M, D, "relu", rng), {"a": 1.0, "W": M / D})
+    c = np.linalg.lstsq(kernel(x), y, rcond=1e-12)[0]
+    return np.mean((kernel(new, x) @ c - truth) ** 2) / VARIANCE["abs"]""": (
+                "`layer` is ignored: this is the kernel of both"
+            ),
+            """def layer_error(layer, rng):
+    data = SingleIndex(D, "abs")
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    kernel = empirical_ntk(TwoLayer.symmetric(M, D, "relu", rng), {layer: 1.0})
+    c = np.linalg.lstsq(kernel(x), y, rcond=1e-12)[0]
+    return np.mean((kernel(new, x) @ c - truth) ** 2)""": (
+                "errors of the experiment are over the variance of the labels"
+            ),
+            """def layer_error(layer, rng):
+    data = SingleIndex(D, "abs")
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    kernel = empirical_ntk(TwoLayer.symmetric(M, D, "relu", rng), {layer: 1.0})
+    c = np.linalg.lstsq(kernel(x), y, rcond=1e-12)[0]
+    return np.mean((kernel(x) @ c - y) ** 2) / VARIANCE["abs"]""": (
+                "this is the error on the sample"
+            ),
+            """def layer_error(layer, rng):
+    data = SingleIndex(D, "abs")
+    network = TwoLayer.symmetric(M, D, "relu", rng)
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    kernel = empirical_ntk(network, {layer: 1.0})
+    c = np.linalg.lstsq(kernel(x), y, rcond=1e-12)[0]
+    return np.mean((kernel(new, x) @ c - truth) ** 2) / VARIANCE["abs"]""": (
+                "draw the sample, then the test inputs, then the network"
+            ),
+            """def layer_error(layer, rng):
+    data = SingleIndex(D, "abs")
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    kernel = empirical_ntk(TwoLayer.symmetric(M, D, "relu", rng), {layer: 1.0})
+    c = np.linalg.solve(kernel(x) + N * np.eye(N), y)
+    return np.mean((kernel(new, x) @ c - truth) ** 2) / VARIANCE["abs"]""": (
+                "least squares have no ridge"
+            ),
+            """def layer_error(layer, rng):
+    from twolayer.kernels import relu_ntk
+    data = SingleIndex(D, "abs")
+    (x, y), (new, truth) = data.sample(N, rng), data.sample(1000, rng)
+    c = np.linalg.solve(relu_ntk(x), y)
+    return np.mean((relu_ntk(new, x) @ c - truth) ** 2) / VARIANCE["abs"]""": (
+                "this is the kernel of infinite width, of both layers"
+            ),
+        },
+    },
+    # The check draws 20,000 networks, always the same. From draw to draw its ratio spreads by about
+    # 0.6 percent at m = 60 and less at larger m, against rtol = 0.03.
+    "ex-lr-orthogonal": {
+        "cases": "[(60,), (140,)]",
+        "wrong": {
+            "np.sqrt(np.pi**2 - 1) / m": "a mean of m terms fluctuates by a root",
+            "np.pi / np.sqrt(m)": "the square of the mean is to be taken off the mean square",
+            "np.sqrt(2 * (np.pi**2 - 1) / m)": "that holds in pairs; these neurons are independent",
+            "np.sqrt(np.pi**2 - 1)": "m is ignored",
+            "np.sqrt(0.25 - 1 / (4 * np.pi**2)) / np.sqrt(m)": (
+                "the fluctuation is asked for relative to the kernel"
+            ),
+            "np.sqrt((np.pi - 1) / m)": "a square is forgotten",
+            "(np.pi**2 - 1) / m": "this is the square of what is asked for",
+        },
+    },
+    "ex-lr-bug": {
+        "cases": "[(*kernels, 2.0, 3), (kernels[0], kernels[1][:2], kernels[2], 1.0, 20)]",
+        "wrong": {
+            """def repaired(K, K_new, y, eta, steps):
+    f, f_new = np.zeros(len(y)), np.zeros(len(K_new))
+    for _ in range(steps):
+        f += eta / len(y) * K @ (y - f)
+        f_new += eta / len(y) * K_new @ (y - f)
+    return f_new""": "this is the colleague's loop: which error does its second line use?",
+            """def repaired(K, K_new, y, eta, steps):
+    f, f_new = np.zeros(len(y)), np.zeros(len(K_new))
+    for _ in range(steps):
+        error = y - f
+        f += eta / len(y) * K @ error
+        f_new += eta / len(K_new) * K_new @ error
+    return f_new""": "the mean is over the samples, not over the new inputs",
+            """def repaired(K, K_new, y, eta, steps):
+    f = np.zeros(len(y))
+    for _ in range(steps):
+        f += eta / len(y) * K @ (y - f)
+    return eta / len(y) * K_new @ (y - f)""": "the moves of all steps count, not of the last alone",
+            """def repaired(K, K_new, y, eta, steps):
+    f, f_new = np.zeros(len(y)), np.zeros(len(K_new))
+    for _ in range(steps):
+        error = y - f
+        f += eta * K @ error
+        f_new += eta * K_new @ error
+    return f_new""": "the loss is a mean over the samples",
+            """def repaired(K, K_new, y, eta, steps):
+    f = np.zeros(len(y))
+    for _ in range(steps):
+        f += eta / len(y) * K @ (y - f)
+    return f""": "outputs on new inputs are asked for",
+            """def repaired(K, K_new, y, eta, steps):
+    return K_new @ np.linalg.solve(K, y)""": "this is the end of training, not a number of steps",
+        },
+    },
+    "ex-lr-pull": {
+        "cases": "[(0.2,), (-0.75,)]",
+        "wrong": {
+            "2 * rho / np.pi": "this is the first order in rho",
+            "rho / np.pi": "this is a half of the first order in rho",
+            "np.arcsin(rho) / np.pi": "not all of the integral over the sector",
+            "rho * np.sqrt(1 - rho**2) / np.pi": "not all of the integral over the sector",
+            "(np.arcsin(rho) + rho * np.sqrt(1 - rho**2)) / (2 * np.pi)": (
+                "the square of the radius has mean 2"
+            ),
+            "(np.sqrt(1 - rho**2) + rho * np.arcsin(rho)) / np.pi": "this is the component along w",
+            "(np.arccos(rho) + rho * np.sqrt(1 - rho**2)) / np.pi": (
+                "an angle is measured from the wrong line: what is the pull at rho = 0?"
+            ),
+            "abs(np.arcsin(rho) + rho * np.sqrt(1 - rho**2)) / np.pi": (
+                "a neuron is pulled to the side where it is"
+            ),
+        },
+    },
+    # first_step/one_step
+    "ex-critical": {
+        "cases": "[(3.0, 0.5), (0.8, 1.5)]",
+        "wrong": {
+            "0.6057 * np.sqrt(2 / np.pi + (1 + noise**2) / alpha0)": (
+                "this is the strength of a step of size 1; at which size is it 1?"
+            ),
+            "1 / np.sqrt(2 / np.pi + (1 + noise**2) / alpha0)": (
+                "the mean slope of the activation is left out"
+            ),
+            "1 / (0.6057 * np.sqrt(2 / np.pi + 1 / alpha0))": "the noise of the labels is left out",
+            "1 / (0.6057 * np.sqrt(2 / np.pi + noise**2 / alpha0))": (
+                "the labels vary without noise, too"
+            ),
+            "1 / (0.6057 * np.sqrt(2 / np.pi + (1 + noise) ** 2 / alpha0))": (
+                "variances add, not standard deviations"
+            ),
+            "1 / (0.6057 * np.sqrt(2 / np.pi + (1 + noise**2) * alpha0))": (
+                "more samples make the gradient less noisy, not more"
+            ),
+            "1 / (0.6057 * (2 / np.pi + (1 + noise**2) / alpha0))": (
+                "the strength holds the length of the gradient, not its square"
+            ),
+            "1 / (0.6057 * np.sqrt(2 / np.pi + noise**2 + (1 + noise**2) / alpha0))": (
+                "noise does not change the linear part of the labels"
+            ),
+            "1 / (0.6057 * np.sqrt(2 / np.pi))": (
+                "with finitely many samples the gradient is longer than its mean"
+            ),
+            "1.5": "a constant",
+        },
+    },
+    "ex-norm": {
+        "cases": "[(6, 4), (3, 7)]",
+        "wrong": {
+            "1 + d / n0": "this is the limit; at finite size a fourth moment comes in",
+            "1 + (d - 1) / n0": "the fourth moment of a Gaussian is not 1",
+            "1 + (d + 2) / n0": "the pairs of different samples are fewer than the square of n0",
+            "1 + (n0 + 1) / d": "samples and dimension are swapped",
+            "(d + 1) / n0": "the mean gradient is left out",
+            "1 + (d + 1) / n0**2": "the variance of a mean of n0 terms falls like 1/n0",
+            "1.0": "only the limit of many samples",
+        },
+    },
+    "ex-samples": {
+        "cases": "[(*v, np.random.default_rng(7)) for v in ((2, 1), (2, 6))]",
+        "wrong": {
+            "1 - 2 / np.pi": "the bound of linear predictors, not a network's error",
+            "np.mean([errors_after(150, rng, alpha, alpha0)['error'] for _ in '1234'], 0).min()": (
+                "the samples of the step and of the readout are swapped"
+            ),
+            "np.mean([errors_after(150, rng, alpha0)['error'] for _ in range(4)], 0).min()": (
+                "the samples of the readout are ignored"
+            ),
+            "np.mean([errors_after(150, rng, alpha0, alpha)['error'] for _ in range(4)], 0)[-1]": (
+                "the longest step, not the best"
+            ),
+            "errors_after(150, rng, alpha0, alpha)['error'][0]": "the error without a step",
+        },
+    },
+    # first_step/one_step_in_depth
+    "ex-noise": {
+        "cases": "[(0.8,), (3.0,)]",
+        "wrong": {
+            "np.pi / 2": "the noise of the labels is left out",
+            "np.pi / 2 * noise**2": "the labels vary without noise, too",
+            "np.pi / 2 * (1 + noise)": (
+                "the variance of the noise counts, not its standard deviation"
+            ),
+            "np.pi / 2 * (1 + noise) ** 2": "variances add, not standard deviations",
+            "2 / np.pi * (1 + noise**2)": "the linear part is on the wrong side of the fraction",
+            "np.sqrt(np.pi / 2) * (1 + noise**2)": "the linear part counts squared",
+            "np.pi / 6 * (1 + noise**2)": "half of the squared length is a squared cosine of 1/2",
+            "3.9": "a constant",
+        },
+    },
+    "ex-neuron-side": {
+        "cases": "[(2.6, 1.6, 0.7), (2.2, 0.5, 0.3)]",
+        "wrong": {
+            "(s**4 - beta) / (s**2 * (s**2 + beta))": "the factor of the noise is ignored",
+            "s**2 / (s**2 + z**2) * (1 - beta / (s**2 + z**2 - 1) ** 2)": (
+                "this is the side of the inputs"
+            ),
+            "(1 - beta / s**4) / (1 + 1 / s**2)": (
+                "this is the side of the inputs, without the factor of the noise"
+            ),
+            "((z + s**2 - 1) ** 2 - beta) / ((z + s**2 - 1) * (z + s**2 + beta - 1))": (
+                "the factor multiplies the noise; what counts is its variance"
+            ),
+            "((z**2 + s**2 - 1) ** 2 - 1) / ((z**2 + s**2 - 1) * (z**2 + s**2))": (
+                "the width ratio is ignored"
+            ),
+            "((q := z**2 + beta**2) - 1 - s / (q - 1)) / (q + s - 1)": (
+                "strength and width ratio are swapped"
+            ),
+            "s**2 / (s**2 + z**2)": "the noise of the other rows is left out",
+            "0.8": "a constant",
+        },
+    },
+    "ex-relu": {
+        "cases": "[(-0.5,), (0.9,)]",
+        "wrong": {
+            "2 * overlap / np.sqrt(4 * np.pi)": (
+                "only the leading order; the exact result is asked for"
+            ),
+            "(2 * overlap + overlap**3) / np.sqrt(4 * np.pi)": (
+                "the coefficients of the step function change their sign"
+            ),
+            "(2 * overlap - overlap**3) / np.sqrt(2 * np.pi)": (
+                "the labels are He2 over the root of 2"
+            ),
+            "(2 * overlap - overlap**3 / 6) / np.sqrt(4 * np.pi)": (
+                "the mean of He3 squared is not 1"
+            ),
+            "(overlap - overlap**3) / np.sqrt(4 * np.pi)": "z He2(z) holds more of He1",
+            "(2 * abs(overlap) - abs(overlap) ** 3) / np.sqrt(4 * np.pi)": (
+                "the pull changes its sign with the overlap"
+            ),
+            "0.28": "a constant",
+        },
+    },
+    # first_step/exact_curves
+    "ex-ec-moments": {
+        "cases": "[(2.0, 1.0), (10.0, 4.0)]",
+        "wrong": {
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta**2 / alpha0 * ((1 + np.exp(-2)) / 2 - np.exp(-1))
+    return eta * np.exp(-0.5) * g, np.sqrt(2 / np.pi) / g, b2
+""": "the third is a length, not its square",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta**2 / alpha0 * ((1 + np.exp(-2)) / 2 - np.exp(-1))
+    return eta * np.exp(-0.5) * g, 2 / np.pi / g**2, np.sqrt(b2)
+""": "the second is a cosine, not its square",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta**2 / alpha0 * (1 + np.exp(-2)) / 2
+    return eta * np.exp(-0.5) * g, np.sqrt(2 / np.pi) / g, np.sqrt(b2)
+""": "a variance is the mean square minus the square of the mean",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta**2 / alpha0 * ((1 - np.exp(-2)) / 2)
+    return eta * np.exp(-0.5) * g, np.sqrt(2 / np.pi) / g, np.sqrt(b2)
+""": "the variance is that of the slope, not of the activation",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta**2 / alpha0 * ((1 + np.exp(-2)) / 2 - np.exp(-1))
+    return eta * g, np.sqrt(2 / np.pi) / g, np.sqrt(b2)
+""": "the mean slope is left out",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi)
+    b2 = 1 + eta**2 / alpha0 * ((1 + np.exp(-2)) / 2 - np.exp(-1))
+    return eta * np.exp(-0.5) * g, np.sqrt(2 / np.pi) / g, np.sqrt(b2)
+""": "with finitely many samples the gradient is longer than its mean",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta / alpha0 * ((1 + np.exp(-2)) / 2 - np.exp(-1))
+    return eta * np.exp(-0.5) * g, np.sqrt(2 / np.pi) / g, np.sqrt(b2)
+""": "the step size enters the squared length squared",
+            """def sine_step(alpha0, eta):
+    g = np.sqrt(2 / np.pi + 1 / alpha0)
+    b2 = 1 + eta**2 / alpha0 * ((1 + np.exp(-2)) / 2 - np.exp(-1))
+    return np.sqrt(2 / np.pi) / g, eta * np.exp(-0.5) * g, np.sqrt(b2)
+""": "strength and cosine are swapped",
+        },
+    },
+    "ex-ec-sine": {
+        "cases": "[(k[700:1000:70], 1.2, 1.1), (k[720:1020:50], 2.0, 0.9)]",
+        "wrong": {
+            """def sine_functions(k, r, b):
+    mean, linear = np.sin(r * k), np.cos(r * k)
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, linear, square - mean**2 - b**2 * linear**2])
+""": "averaging over z shrinks the mean and the slope",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2)) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, linear, square - mean**2 - b**2 * linear**2])
+""": "the mean of cos(bz) has half of this exponent",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2) / 2) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, linear, square - mean**2 - linear**2])
+""": "the linear part has the variance of b z",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2) / 2) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, linear, np.sqrt(square - mean**2 - b**2 * linear**2)])
+""": "the third is a square; no root is asked for",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2) / 2) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-(b**2) / 2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, linear, square - mean**2 - b**2 * linear**2])
+""": "the argument is doubled, so its variance is four times as large",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2) / 2) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, r * linear, square - mean**2 - b**2 * linear**2])
+""": "the slope is that of the activation, not of the function of k",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2) / 2) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([mean, linear, square - mean**2])
+""": "the linear part is still in the third",
+            """def sine_functions(k, r, b):
+    mean, linear = np.exp(-(b**2) / 2) * np.array([np.sin(r * k), np.cos(r * k)])
+    square = (1 - np.exp(-2 * b**2) * np.cos(2 * r * k)) / 2
+    return np.stack([linear, mean, square - mean**2 - b**2 * linear**2])
+""": "mean and slope are swapped",
+        },
+    },
+    "ex-ec-noise": {
+        "cases": "[(16.0, 8.0), (24.0, 4.0)]",
+        "wrong": {
+            "np.interp(0, [excess(v, 16.0, eta) for v in np.linspace(0, 3, 30)], "
+            "np.linspace(0, 3, 30))": "the samples of the step are ignored",
+            "np.interp(0, [excess(v, alpha0, 5.0) for v in np.linspace(0, 3, 30)], "
+            "np.linspace(0, 3, 30))": "the step size is ignored",
+            "np.interp(0, [excess(v, alpha0, eta) for v in np.linspace(0, 3, 30)], "
+            "np.linspace(0, 3, 30)) ** 2": "this is the variance of the noise",
+            "np.interp(0, [excess(v, alpha0, eta) + v**2 for v in np.linspace(0, 3, 30)], "
+            "np.linspace(0, 3, 30))": "the bound of linear predictors holds the noise, too",
+            """def noise_limit(alpha0, eta):
+    low, high = 0.0, 4.0
+    for _ in range(9):
+        noise = (low + high) / 2
+        step = OneStep("tanh", "sign", alpha0, eta, noise=noise)
+        below = learning_curve(step, 2.0, RIDGES).mean() < step.linear_bound
+        low, high = (noise, high) if below else (low, noise)
+    return noise
+""": "the mean over ridges, not the best of them",
+            "1.0": "a constant",
+        },
+    },
+    # first_step/exact_curves_in_depth
+    "ex-ec-bug": {
+        "cases": '[(OneStep("tanh", "sign", 16.0, 4.0), 1.0, 2.0, 3.0), '
+        '(OneStep("tanh", "sign", 8.0, 8.0), 4.0, 0.7, 1.6)]',
+        "wrong": {
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = w @ (1 / (1 + mu1**2 * V1 + mu2 * V2))
+    return alpha * p * (w @ mu1**2), alpha * p * (w @ mu2)
+""": "this is the function of the statement, with its bug",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = 1 / (1 + (w @ mu1**2) * V1 + (w @ mu2) * V2)
+    return alpha * p * (w @ mu1**2), alpha * p * (w @ mu2)
+""": "the average still comes too early: p depends on k",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = 1 / (1 + mu1**2 * V1 + mu2 * V2)
+    return alpha * (w @ (mu1**2 * p**2)), alpha * (w @ (mu2 * p**2))
+""": "a sample counts with p, not with its square",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = 1 / (1 + mu1**2 * V1 + mu2**2 * V2)
+    return alpha * (w @ (mu1**2 * p)), alpha * (w @ (mu2**2 * p))
+""": "`neuron` already returns the square of the third",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = 1 / (1 + mu1 * V1 + mu2 * V2)
+    return alpha * (w @ (mu1 * p)), alpha * (w @ (mu2 * p))
+""": "`neuron` returns the slope, not its square",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = 1 / (1 + mu1**2 * V2 + mu2 * V1)
+    return alpha * (w @ (mu1**2 * p)), alpha * (w @ (mu2 * p))
+""": "V1 and V2 are swapped",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    p = 1 / (1 + mu1**2 * V1 + mu2 * V2)
+    return w @ (mu1**2 * p), w @ (mu2 * p)
+""": "the number of samples is left out",
+            """def hats(config, alpha, V1, V2):
+    _, mu1, mu2 = neuron(config, k)
+    return alpha * (w @ mu1**2), alpha * (w @ mu2)
+""": "every sample counts in full, as if nothing were overfitted",
+        },
+    },
+    "ex-ec-atom": {
+        "cases": "[(1.25,), (4.0,)]",
+        "wrong": {
+            "1 / beta": "the share of the eigenvalues that are not zero",
+            "beta - 1": "zeros per dimension, not per neuron",
+            "(beta - 1) / (beta + 1)": "one term of the expanded root is left out",
+            "1 - 1 / np.sqrt(beta)": "the count of the zeros has no root",
+            "1 - 1 / beta**2": "the ratio of the sizes counts once",
+            "0.5": "a constant",
+        },
+    },
+    "ex-ec-ridge": {
+        "cases": "[(1.7, 0.85), (0.7, 0.6)]",
+        "wrong": {
+            """def large_ridge(r, rho):
+    def both(u, v):
+        return (np.exp(-((u - v) ** 2) / 2) - np.exp(-((u + v) ** 2) / 2)) / 2
+
+    return (1 - np.exp(-2)) / 2 - both(r, rho) ** 2 / both(r, r)
+""": "seen along the spike the labels are blurred by what the gradient missed",
+            """def large_ridge(r, rho):
+    def both(u, v):
+        return (np.exp(-((u - v) ** 2) / 2) - np.exp(-((u + v) ** 2) / 2)) / 2
+
+    return (1 - np.exp(-2)) / 2 - np.exp((rho**2 - 1) / 2) * both(r, rho) ** 2 / both(r, r)
+""": "the blur of the labels enters squared",
+            """def large_ridge(r, rho):
+    def both(u, v):
+        return (np.exp(-((u - v) ** 2) / 2) - np.exp(-((u + v) ** 2) / 2)) / 2
+
+    return (1 - np.exp(-2)) / 2 - np.exp(rho**2 - 1) * both(rho, rho)
+""": "the strength of the step is ignored: the network's sine has another frequency",
+            """def large_ridge(r, rho):
+    def both(u, v):
+        return (np.exp(-((u - v) ** 2) / 2) - np.exp(-((u + v) ** 2) / 2)) / 2
+
+    return np.exp(rho**2 - 1) * both(r, rho) ** 2 / both(r, r)
+""": "this is what is learnt, not what is missed",
+            """def large_ridge(r, rho):
+    def both(u, v):
+        return (np.exp(-((u - v) ** 2) / 2) - np.exp(-((u + v) ** 2) / 2)) / 2
+
+    return np.exp(rho**2 - 1) * (both(rho, rho) - both(r, rho) ** 2 / both(r, r))
+""": "the error along the spike only; the labels vary across it, too",
+            """def large_ridge(r, rho):
+    def both(u, v):
+        return np.exp(-((u - v) ** 2) / 2) / 2
+
+    return (1 - np.exp(-2)) / 2 - np.exp(rho**2 - 1) * both(r, rho) ** 2 / both(r, r)
+""": "a product of sines is half of a difference of two cosines",
+            "(1 - np.exp(-2)) / 2": "one function is learnt at any ridge",
+        },
+    },
+    # representations/learning_directions
+    "ex-ld-hessian": {
+        "cases": "[([0.7, 0.4, -1.3, 0.6],), ([-0.2, 1.1, 0.35, -0.9],)]",
+        "wrong": {
+            "c[2]": "the second derivative of h_2 is not one",
+            "2 * c[2]": "that would be the curvature of He_2; h_2 is normalised",
+            "np.sqrt(2) * c[1]": "the coefficients are counted from h_0 on",
+            "np.sqrt(2) * c[2] + np.sqrt(6) * c[3]": (
+                "the mean of the cubic part's curvature is taken at one point"
+            ),
+            "np.sqrt(2) * sum(c)": "coefficients are counted whose second derivative has mean zero",
+        },
+    },
+    "ex-ld-half": {
+        "cases": "[(1000, 1.5, False), (2500, 0.7, True)]",
+        "wrong": {
+            "second_moment / (2 * n)": "least squares does nothing in this formula",
+            "second_moment / (4 * n)": "the gate's mean is missing where nothing was removed",
+            "1 / (4 * n) if removed else 1 / (2 * n)": (
+                "the second moment of the labels is left out"
+            ),
+            "second_moment / (2 * n) if removed else second_moment / (4 * n)": (
+                "least squares makes the noise larger in this formula"
+            ),
+            "second_moment / (2 * n) if removed else second_moment / n": (
+                "every sample counts here, also those for which the gate is shut"
+            ),
+            "(second_moment / n) ** 0.5 / (2 if removed else 2**0.5)": (
+                "a standard deviation, not a variance"
+            ),
+        },
+    },
+    "ex-ld-forget": {
+        "cases": (
+            "[(x, (x[:, 0] + (x[:, 1] ** 2 - 1) / 2**0.5) / 2**0.5, W) for x, W in "
+            "((np.random.default_rng(k).standard_normal((n, d)), np.random.default_rng(k + "
+            "50).standard_normal((150, d))) for k, n, d in ((1, 3000, 30), (2, 600, 12)))]"
+        ),
+        "wrong": {
+            "[0.5, 0.5]": "the guess that neurons share themselves out evenly",
+            (
+                "def forgetful(x, y, W):\n"
+                "    inputs = np.column_stack([np.ones(len(x)), x])\n"
+                "    y = y - inputs @ np.linalg.lstsq(inputs, y, rcond=None)[0]\n"
+                "    pull = ((x @ W.T > 0) * y[:, None]).T @ x\n"
+                "    pull /= np.linalg.norm(pull, axis=1, keepdims=True)\n"
+                "    return np.square(pull[:, :2]).mean(axis=0)"
+            ): "the slope is taken out, as it is not in this question",
+            "np.square((y @ x)[:2]) / np.sum((y @ x) ** 2)": (
+                "the gate is left out, so that all neurons have one pull"
+            ),
+            "np.square((W / np.linalg.norm(W, axis=1, keepdims=True))[:, :2]).mean(axis=0)": (
+                "these are the neurons before the step"
+            ),
+            "np.square(((x @ W.T > 0) * y[:, None]).T @ x)[:, :2].mean(axis=0)": (
+                "the pulls have not been made unit vectors"
+            ),
+            (
+                "def forgetful(x, y, W):\n"
+                "    pull = ((x @ W.T > 0) * y[:, None]).T @ x\n"
+                "    pull /= np.linalg.norm(pull, axis=1, keepdims=True)\n"
+                "    return abs(pull[:, :2]).mean(axis=0)"
+            ): "cosines, not their squares",
+            (
+                "def forgetful(x, y, W):\n"
+                "    pull = ((x @ W.T > 0) * y[:, None]).T @ x\n"
+                "    square = np.square(pull)\n"
+                "    return square[:, :2].mean(axis=0) / square.sum(axis=1).mean()"
+            ): "a ratio of means, not the mean of the neurons' ratios",
+        },
+    },
+    # representations/learning_directions_in_depth
+    "ex-ld-kappa": {
+        "cases": "[(0.5, 0.3, 0.2), (1.2, -0.7, 1.5)]",
+        "wrong": {
+            "(5 * c2**2 + 7 * c3**2) / (2 * c2**2)": "the noise of the labels is left out",
+            "(5 * c2**2 + 7 * c3**2 + noise) / (2 * c2**2)": (
+                "a standard deviation stands where a variance belongs"
+            ),
+            "(5 * c2**2 + 7 * c3**2 + noise**2) / c2**2": "the second derivative of h_2 is not one",
+            "(5 * c2**2 + 7 * c3**2 + noise**2) / (2**0.5 * c2)": "the curvature is not squared",
+            "(c2**2 + c3**2 + noise**2) / (2 * c2**2)": (
+                "the second moment of the labels is taken without the coordinate"
+            ),
+            "(5 * c2**2 + noise**2) / (2 * c2**2)": (
+                "the cubic part has no signal, but it does add to the noise"
+            ),
+            "6.0": "the number of the page's own link",
+        },
+    },
+    "ex-ld-bug": {
+        "cases": (
+            "[(np.random.default_rng(k).standard_normal((40, d)), np.random.default_rng(k + "
+            "50).standard_normal((2, d))) for k, d in ((11, 9), (12, 15))]"
+        ),
+        "wrong": {
+            "np.mean(np.sum((W @ U.T) ** 2, axis=1) / np.sum(W**2, axis=1))": (
+                "the friend's own formula"
+            ),
+            (
+                "np.mean(np.sum((W @ (U / np.linalg.norm(U, axis=1, keepdims=True)).T) ** 2, "
+                "axis=1) / np.sum(W**2, axis=1))"
+            ): "the two features have length one now, and are still not orthogonal",
+            "np.mean(np.minimum(np.sum((W @ U.T) ** 2, axis=1) / np.sum(W**2, axis=1), 1))": (
+                "values above one are cut off, their cause stays"
+            ),
+            "np.mean(np.sum((W @ np.linalg.qr(U.T)[0]) ** 2, axis=1))": (
+                "the length of the neurons is not divided out"
+            ),
+            "np.mean(np.sum((W @ U.T) ** 2, axis=1) / np.sum(W**2, axis=1)) / np.sum(U**2)": (
+                "lengths are divided out, angles between the features are not"
+            ),
+        },
+    },
+    # representations/transfer
+    "ex-tr-floor": {
+        "cases": "[(0.15, 33), (0.5, 55), (0.9, 8)]",
+        "wrong": {
+            "1 - np.cos(np.radians(tilt)) ** 6": "the mixture is ignored",
+            (
+                "(1 - q) * (1 - np.cos(np.radians(tilt)) ** 2) + q * (1 - "
+                "np.cos(np.radians(tilt)) ** 3)"
+            ): "the prediction's factor is taken for its variance",
+            (
+                "q * (1 - np.cos(np.radians(tilt)) ** 4) + (1 - q) * (1 - "
+                "np.cos(np.radians(tilt)) ** 6)"
+            ): "the two parts are swapped",
+            (
+                "np.sqrt(1 - q) * (1 - np.cos(np.radians(tilt)) ** 4) + np.sqrt(q) * (1 - "
+                "np.cos(np.radians(tilt)) ** 6)"
+            ): "the parts are weighted by their amplitudes",
+            "(1 - q) * (1 - np.cos(tilt) ** 4) + q * (1 - np.cos(tilt) ** 6)": (
+                "degrees are taken for radians"
+            ),
+            (
+                "(1 - q) * (1 - np.cos(np.radians(tilt)) ** 2) ** 2 + q * (1 - "
+                "np.cos(np.radians(tilt)) ** 3) ** 2"
+            ): (
+                "the feature's own polynomial is taken at full size, and its misfit across "
+                "is forgotten"
+            ),
+            "(2 * (1 - q) + 3 * q) * np.sin(np.radians(tilt)) ** 2": (
+                "this holds for small tilts only"
+            ),
+        },
+    },
+    "ex-tr-source": {
+        "cases": "[(2, 0.3, 500), (5, 0.15, 60)]",
+        "wrong": {
+            "5 * d / ((1 - error) ** (-1 / degree) - 1)": "the second derivative of h_2 is not one",
+            "2.5 * degree * d / error": "this holds for small errors only",
+            "2.5 * d / ((1 - error) ** (-0.5 / degree) - 1)": (
+                "the squared cosine is taken for the cosine"
+            ),
+            "2.5 * d / ((1 - error) ** (-1 / 3) - 1)": "the degree is ignored",
+            "2.5 * d**2 / ((1 - error) ** (-1 / degree) - 1)": (
+                "a power of d too many: this is about the tilt that all neurons share"
+            ),
+            "2.5 * d / (error ** (-1 / degree) - 1)": (
+                "the share that is predicted and the error are swapped"
+            ),
+            "16 * d**2": "what this page takes, not what the bound asks for",
+        },
+    },
+    "ex-tr-halves": {
+        "cases": (
+            "[(two_halves(d, np.random.default_rng(d)), 2048, np.random.default_rng(9)) for "
+            "d in (10, 24)]"
+        ),
+        "wrong": {
+            "0.5": "that holds for neurons exactly along one of the two directions",
+            (
+                "def half_layers(net, n, rng):\n"
+                "    out = []\n"
+                "    for _ in range(3):\n"
+                "        x = rng.standard_normal((n, net.d))\n"
+                "        y = (h(2, x[:, 0]) + h(2, x[:, 1])) / 2 + x[:, 0] * x[:, 1] / 2**0.5\n"
+                "        f = net.features(x) @ fit_readout(net.features(x), y, 'gcv')\n"
+                "        out.append(np.mean((f - y) ** 2))\n"
+                "    return np.median(out)"
+            ): "the error on the labels to which the readout was fitted",
+            (
+                "def half_layers(net, n, rng):\n"
+                "    x, new = (rng.standard_normal((k, net.d)) for k in (n, 9000))\n"
+                "    y, truth = ((h(2, v[:, 0]) + h(2, v[:, 1])) / 2 for v in (x, new))\n"
+                "    f = net.features(new) @ fit_readout(net.features(x), y, 'gcv')\n"
+                "    return np.mean((f - truth) ** 2) / np.mean(truth**2)"
+            ): "the interaction is missing in the target",
+            (
+                "def half_layers(net, n, rng):\n"
+                "    x, new = (rng.standard_normal((k, net.d)) for k in (n, 9000))\n"
+                "    y, truth = (v[:, 0] * v[:, 1] for v in (x, new))\n"
+                "    f = net.features(new) @ fit_readout(net.features(x), y, 'gcv')\n"
+                "    return np.mean((f - truth) ** 2) / np.mean(truth**2)"
+            ): "the target is the interaction alone",
+            (
+                "def half_layers(net, n, rng):\n"
+                "    x, new = (rng.standard_normal((k, net.d)) for k in (n, 9000))\n"
+                "    y, truth = (h(2, v[:, 0]) for v in (x, new))\n"
+                "    f = net.features(new) @ fit_readout(net.features(x), y, 'gcv')\n"
+                "    return np.mean((f - truth) ** 2) / np.mean(truth**2)"
+            ): "the target is that of the first source",
+        },
+    },
+    # representations/transfer_in_depth
+    "ex-tr-bug": {
+        "cases": "[(128, 1e-2), (40, 0.1)]",
+        "wrong": {
+            (
+                "def repaired(n, ridge):\n"
+                "    _, cross, size = spectra.feature_moments(LAYER, SHORT)\n"
+                "    return size - fitted(n, ridge) @ cross"
+            ): "the colleague's own formula",
+            (
+                "def repaired(n, ridge):\n"
+                "    second, _, size = spectra.feature_moments(LAYER, SHORT)\n"
+                "    a = fitted(n, ridge)\n"
+                "    return size - a @ second @ a"
+            ): "this, too, is right for the best readout only",
+            (
+                "def repaired(n, ridge):\n"
+                "    _, cross, size = spectra.feature_moments(LAYER, SHORT)\n"
+                "    a = fitted(n, ridge)\n"
+                "    return size - 2 * a @ cross + a @ a"
+            ): "the features are taken as orthonormal",
+            (
+                "def repaired(n, ridge):\n"
+                "    second, cross, size = spectra.feature_moments(LAYER, SHORT)\n"
+                "    a = np.linalg.solve(second + ridge * np.eye(len(cross)), cross)\n"
+                "    return size - 2 * a @ cross + a @ second @ a"
+            ): "a readout fitted to infinitely many labels, not to n",
+            (
+                "def repaired(n, ridge):\n"
+                "    x, y = SHORT.sample(n, np.random.default_rng(n))\n"
+                "    return np.mean((LAYER.features(x) @ fitted(n, ridge) - y) ** 2)"
+            ): "the error on the labels to which the readout was fitted",
+        },
+    },
+    "ex-tr-noise": {
+        "cases": "[(16.0, 1.5), (2.5, 0.8)]",
+        "wrong": {
+            "c": "the noise is ignored",
+            "c / (1 + noise)": "a standard deviation stands where a variance belongs",
+            "c / noise**2": "the labels vary without noise, too",
+            "c * (1 + noise**2)": "noise makes labels worth more in this formula",
+            "c / (1 + noise**2) ** 2": "the noise is counted twice",
+            "c / (1 + noise**2) ** 0.5": "the ratio is one of squares, not of lengths",
+        },
+    },
+    "ex-tr-constant": {
+        "cases": "[(120, 600, 100.0), (200, 150, 300.0)]",
+        "wrong": {
+            "m / abs(n - m)": "the ridge is left out",
+            "1 / (1 - m / n / (1 + ridge / n) ** 2) - 1": (
+                "the effective ridge is larger than the ridge over n"
+            ),
+            (
+                "def noise_error(m, n, ridge):\n"
+                "    half = (n - m - ridge) / 2\n"
+                "    kappa = (-half + np.sqrt(half**2 + n * ridge)) / n\n"
+                "    return 1 / (1 - m / n / (1 + kappa) ** 2)"
+            ): "the noise of the test sample is still in it",
+            (
+                "def noise_error(m, n, ridge):\n"
+                "    half = (n - m - ridge) / 2\n"
+                "    kappa = (-half + np.sqrt(half**2 + n * ridge)) / n\n"
+                "    return 1 / (1 - m / n / (1 + kappa)) - 1"
+            ): "a square is forgotten",
+            (
+                "def noise_error(m, n, ridge):\n"
+                "    half = (n - m - ridge) / 2\n"
+                "    kappa = (-half + np.sqrt(half**2 + n * ridge)) / n\n"
+                "    return m / n / (1 + kappa) ** 2"
+            ): "residuals pass noise on again and again; here they do it once",
+            "m * n / (n + ridge) ** 2": "this holds for few features and many samples",
+        },
+    },
+    # representations/gradient_features
+    "ex-gf-tight": {
+        "cases": "[(20, 7.0), (24, 2.5), (12, 8.0)]",
+        "wrong": {
+            "R / C * np.tan(np.pi / C)": "some numbers of clusters push the neuron away",
+            "R / C * (-1.0) ** (C // 4) * np.tan(np.pi / C)": (
+                "with four clusters the neuron is pulled on, not away"
+            ),
+            "R / C * (-1.0) ** (C // 4 + 1)": "the sum over the centres is not only a sign",
+            "(-1.0) ** (C // 4 + 1) * np.tan(np.pi / C) / C": "the radius is left out",
+            "R * (-1.0) ** (C // 4 + 1) * np.tan(np.pi / C)": "a cluster holds 1/C of the inputs",
+            "R / C * (1 - 2 * np.cos(2 * np.pi / C))": (
+                "of the clusters that are seen only the nearest three are counted"
+            ),
+            "R / C * (1 - np.sqrt(2))": "this is the result for eight clusters",
+        },
+    },
+    "ex-gf-half": {
+        "cases": "[(0.9, 0.4, 160), (0.6, 1.1, 120)]",
+        "wrong": {
+            "np.pi * d**2 / (R1**4 + R2**4)": "a cluster holds a quarter of the inputs",
+            "8 * np.pi * d**2 / (R1**4 + R2**4)": "only the half which the neuron sees makes noise",
+            "4 * np.pi * d / (R1**4 + R2**4)": "the overlap of w with a centre falls with d, too",
+            "4 * np.pi * d**2 / (R1**2 + R2**2)": (
+                "each part of the pull has the square of its radius, before you square the pull"
+            ),
+            "4 * np.pi * d**2 / (R1**2 + R2**2) ** 2": (
+                "the two parts of the pull are at a right angle: their squares add up"
+            ),
+            "2 * np.pi * d**2 / R1**4": "R2 is ignored",
+            "2 * np.pi * d**2 / (R1 * R2) ** 2": "no product of the radii: each axis adds its part",
+            "(R1**4 + R2**4) / (4 * np.pi * d**2)": "turned upside down",
+        },
+    },
+    "ex-gf-flip": {
+        "cases": ("[(300, 0.25, np.random.default_rng(8)), (600, 0.05, np.random.default_rng(9))]"),
+        "wrong": {
+            "np.mean((v := (81 * n / (4e4 * np.pi) + 0.055)"
+            " * -2 * np.log((np.arange(500) + 0.5) / 500)) / (1 + v))": (
+                "the wrong labels are left out"
+            ),
+            "np.mean((v := ((1 - p) ** 2 * 81 * n / (4e4 * np.pi) + 0.055)"
+            " * -2 * np.log((np.arange(500) + 0.5) / 500)) / (1 + v))": (
+                "a wrong label does not only fall out, it counts against"
+            ),
+            "np.mean((v := ((1 - 2 * p) * 81 * n / (4e4 * np.pi) + 0.055)"
+            " * -2 * np.log((np.arange(500) + 0.5) / 500)) / (1 + v))": (
+                "it is the square of the pull that counts"
+            ),
+            "np.mean((v := (1 - 2 * p) ** 2 * 81 * n / (4e4 * np.pi)"
+            " * -2 * np.log((np.arange(500) + 0.5) / 500)) / (1 + v))": (
+                "inputs are longer in the plane, whatever their labels"
+            ),
+            "0.21": "a constant",
+        },
+    },
+    # representations/gradient_features_in_depth
+    "ex-gf-majority": {
+        "cases": "[(7, 2, 1.5), (9, 4, 3.5), (8, 5, 1.5)]",
+        "wrong": {
+            "np.mean((b := 1 - 2 * (np.arange(2**d)[:, None] >> np.arange(d) & 1))"
+            "[b.sum(axis=1) > threshold][:, :order].prod(axis=1))": (
+                "the mean is over all strings, not over those at which the neuron fires"
+            ),
+            "np.mean((b := 1 - 2 * (np.arange(2**d)[:, None] >> np.arange(d) & 1)).prod(axis=1)"
+            " * (b.sum(axis=1) > threshold))": "the order is ignored",
+            "np.mean((b := 1 - 2 * (np.arange(2**d)[:, None] >> np.arange(d) & 1))"
+            "[:, :order].prod(axis=1) * np.sign(b.sum(axis=1) - threshold))": (
+                "the neuron's slope is 0 or 1, not -1 or 1"
+            ),
+            "np.mean((b := 1 - 2 * (np.arange(2**d)[:, None] >> np.arange(d) & 1))"
+            "[:, :order].prod(axis=1) * (b.sum(axis=1) > -threshold))": (
+                "the sign of the threshold is turned"
+            ),
+            "np.mean((b := np.arange(2**d)[:, None] >> np.arange(d) & 1)[:, :order].prod(axis=1)"
+            " * (b.sum(axis=1) > threshold))": "bits are -1 or 1, not 0 or 1",
+            "np.mean((b := 1 - 2 * (np.arange(2**d)[:, None] >> np.arange(d) & 1))"
+            "[:, :order].sum(axis=1) * (b.sum(axis=1) > threshold))": "a sum in place of a product",
+        },
+    },
+    "ex-gf-agree": {
+        "cases": "[(0.55, False), (0.25, True), (0.9, False)]",
+        "wrong": {
+            "share": "a neuron without bias does not always fire",
+            "share / 2": "a neuron that always fires is forgotten",
+            "1.0 if always else 0.5": "the share of inputs whose bits agree is ignored",
+            "share / 2 if always else share": "the two cases are swapped",
+            "share + (1 - share) / 2 if always else share / 2 + (1 - share) / 4": (
+                "where bits do not agree, they add nothing"
+            ),
+            "share**2 if always else share**2 / 2": "a square too many: the pull, not its power",
+        },
+    },
+    "ex-gf-power": {
+        "cases": (
+            "[(net, *GaussianMixture.ring(100, 4, 2.5).sample(4000, np.random.default_rng(43))),"
+            " (net, *GaussianMixture.ring(100, 4, 2.8).sample(3000, np.random.default_rng(40)))]"
+        ),
+        "wrong": {
+            "np.mean(np.sum(simplified_gradient(network, x, y) ** 2, axis=1))": (
+                "this is the colleague's: noise has a length too"
+            ),
+            "np.mean(np.sum(simplified_gradient(network, x[::2], y[::2]) ** 2, axis=1))": (
+                "with half of the samples the noise is still there, and larger"
+            ),
+            "np.sum(np.mean(simplified_gradient(network, x, y), axis=0) ** 2)": (
+                "the mean of squared lengths is asked, not the square of the mean pull"
+            ),
+            "np.mean(np.sum(simplified_gradient(network, x, y) ** 2, axis=1)) - 100 / len(x)": (
+                "a neuron has noise from the inputs that it sees, a half"
+            ),
+            "np.mean(np.sum((lambda q: q[::2] * q[1::2])"
+            "(simplified_gradient(network, x, y)), axis=1))": (
+                "the samples are to be split, not the neurons"
+            ),
+        },
+    },
+    # representations/lottery_tickets
+    "ex-lt-coupon": {
+        "cases": "[(5, 1), (8, 3), (7, 0)]",
+        "wrong": {
+            "sum(kinds / (kinds - h) for h in range(kinds))": "the kinds in hand are ignored",
+            "kinds / (kinds - held)": "this is the wait for the next kind only",
+            "kinds - held": "not every draw is of a new kind",
+            "kinds * (kinds - held)": "only the last kind has to be waited for as long as that",
+            "sum(kinds / (kinds - h) for h in range(held + 1, kinds))": (
+                "the next kind has to be waited for, too"
+            ),
+            "sum(kinds / (kinds - h) for h in range(held))": (
+                "these are the draws that are behind you"
+            ),
+            "sum((kinds - h) / kinds for h in range(held, kinds))": (
+                "the chance that a draw is new is not yet the number of draws"
+            ),
+        },
+    },
+    "ex-lt-fate": {
+        "cases": "[(150, 40, 2.5), (80, 30, 1.5), (500, 20, 2.0)]",
+        "wrong": {
+            "1 - np.arctan(2 * np.pi * (2 + radius**2) / radius**4 * d / n) / np.pi": (
+                "variances are compared where widths belong"
+            ),
+            "1 - np.arctan((4 * np.pi / radius**4 * d / n) ** 0.5) / np.pi": (
+                "the clusters spread the inputs along the axis"
+            ),
+            "1 - np.arctan((np.pi * (2 + radius**2) / radius**4 * d / n) ** 0.5) / np.pi": (
+                "a factor of two is lost in the variance of the noise"
+            ),
+            "1 - np.arctan((2 * np.pi * (2 + radius**2) / radius**4 / n) ** 0.5) / np.pi": (
+                "the start has the variance 1/d, not 1"
+            ),
+            "1 - 2 * np.arctan((2 * np.pi * (2 + radius**2) / radius**4 * d / n) ** 0.5) / np.pi": (
+                "the two wedges have the share of one angle in a half circle"
+            ),
+            "np.arctan((2 * np.pi * (2 + radius**2) / radius**4 * d / n) ** 0.5) / np.pi": (
+                "this is the share that changes its kind"
+            ),
+            "1 - np.arctan((2 * np.pi * (2 + radius**2) / radius**4 * n / d) ** 0.5) / np.pi": (
+                "more samples should make the signs agree more often"
+            ),
+            "0.74": "a constant",
+        },
+    },
+    "ex-lt-redraw": {
+        # more than six neurons: with four a right simulation scatters too much
+        "cases": "[(8, np.random.default_rng(8)), (10, np.random.default_rng(9))]",
+        "wrong": {
+            "1 - 0.75**s": "this is for blind tickets: here half of the readouts have either sign",
+            "1 - 0.5**s": "either axis has only half of the neurons",
+            "(1 - 2.0 ** (1 - s / 2)) ** 2": "the share of clusters is asked, not if all are found",
+            "1 - 0.75 ** (s / 2)": "on its axis a neuron has one of two kinds, not of four",
+            "s / 4": "two neurons may be of one kind",
+            "0.75": "a constant",
+        },
+    },
+    # representations/lottery_tickets_in_depth
+    "ex-lt-both": {
+        "cases": "[(0.05, 200), (0.2, 20), (0.1, 60)]",
+        "wrong": {
+            "(1 - (1 - p) ** m) ** 2": "one and the same neuron must keep both inputs",
+            "1 - (1 - p) ** m": "this is for one input",
+            "(1 - p**2) ** m": "this is the probability that it does not work",
+            "m * p**2": "a mean number of neurons is no probability",
+            "p**2": "there are m neurons, not one",
+            "1 - p ** (2 * m)": "this is the probability that not all neurons keep both",
+            "1 - (1 - 2 * p) ** m": "both inputs, not one of two",
+        },
+    },
+    "ex-lt-score": {
+        "cases": (
+            "[(TwoLayer.ntk(w, k, 'relu', np.random.default_rng(w)),"
+            " *GaussianMixture.ring(k, 4, 2.0).sample(40, np.random.default_rng(k)))"
+            " for w, k in ((5, 3), (8, 6))]"
+        ),
+        "wrong": {
+            "simplified_gradient(net, x, y) * net.a[:, None] / net.m**0.5": (
+                "a score acts through the weight that it multiplies"
+            ),
+            "simplified_gradient(net, x, y) * net.W": "the readout is left out",
+            "simplified_gradient(net, x, y) * net.a[:, None] * net.W": (
+                "the network has a factor in front of its sum"
+            ),
+            "-0.5 * simplified_gradient(net, x, y) * net.a[:, None] / net.m**0.5 * net.W": (
+                "this is the slope of the loss"
+            ),
+            "simplified_gradient(net, x, y) * net.a[:, None] / net.m**0.5 * abs(net.W)": (
+                "the weight has a sign"
+            ),
+            "simplified_gradient(net, x, y) * net.a[:, None] / net.m * net.W": (
+                "the factor in front of the sum is 1/√m"
+            ),
+        },
+    },
+    "ex-rt-pair": {
+        "cases": "[(0.8, 1.6, 75), (1.5, 1.2, 40)]",
+        "wrong": {
+            "(p**2 + q**2) / 2 * K(1.0)": "the two neurons vary together; that part is left out",
+            "(p - q) ** 2 / 2 * K(1.0)": "the angle is ignored, as if both were on one line",
+            "(p**2 + q**2) / 2 * K(1.0) + p * q * K(np.cos(np.radians(degrees)))": (
+                "the second mass is negative"
+            ),
+            "(p**2 + q**2) * K(1.0) - 2 * p * q * K(np.cos(np.radians(degrees)))": (
+                "the loss is half of the mean square"
+            ),
+            "(p**2 + q**2) / 2 * K(1.0) - p * q * K(np.cos(degrees))": (
+                "the angle is in degrees, NumPy takes radians"
+            ),
+            "p * q * np.radians(degrees) ** 2 / 2": (
+                "that holds for equal masses at a small angle only"
+            ),
+            "(p - q) ** 2 / 2 * K(1.0) + p * q * np.radians(degrees) ** 2 / 2": (
+                "the angle is not small here"
+            ),
+        },
+    },
+    "ex-rt-balance": {
+        "cases": "[(starts[1] - 0.3, 0.3, 1.2), (starts[0], 0.8, 0.5)]",
+        "wrong": {
+            "start": "the decay is ignored; it does change the imbalance",
+            "start * np.exp(-decay * t)": "that is a weight's own rate; here weights are squared",
+            "start * np.exp(-4 * decay * t)": (
+                "both squares shrink at one rate; their difference shrinks no faster"
+            ),
+            "start * np.exp(-2 * t)": "the strength of the decay is ignored",
+            "start * np.exp(-2 * decay)": "the time is ignored",
+            "start * (1 - 2 * decay * t)": (
+                "that is the first step; the imbalance itself shrinks on the way"
+            ),
+            "start - 2 * decay * t": "the loss of imbalance goes with the imbalance",
+        },
+    },
+    "ex-rt-schedule": {
+        "cases": (
+            "[(hold, *start(D, 20, np.random.default_rng(seed)))"
+            " for hold, seed in ((0.3, 4), (0.5, 5))]"
+        ),
+        "wrong": {
+            "theory.population_loss(teachers[0], *run(teachers[0], W, a, eta=ETA,"
+            " weight_decay=np.full(1000, 0.03)))": "the decay does not fall",
+            "theory.population_loss(teachers[0], *run(teachers[0], W, a, eta=ETA,"
+            " weight_decay=np.zeros(1000)))": "there is no decay at all",
+            "theory.population_loss(teachers[0], *run(teachers[0], W, a, eta=ETA,"
+            " weight_decay=0.03 * (1e-6 / 0.03) ** (np.arange(1000) / 1000)))": (
+                "the decay is not held first"
+            ),
+            "theory.population_loss(teachers[0], *run(teachers[0], W, a, eta=ETA,"
+            " weight_decay=0.03 * (1e-6 / 0.03)"
+            " ** np.clip(np.arange(1000) / 1000 - hold, 0, 1)))": (
+                "the fall must use up the steps that are left after holding"
+            ),
+            "theory.population_loss(teachers[0], *run(teachers[0], W, a, eta=ETA,"
+            " weight_decay=np.interp(np.arange(1000) / 1000, [hold, 1], [0.03, 1e-6])))": (
+                "the decay falls along a straight line, not by equal factors"
+            ),
+            "theory.population_loss(teachers[0], W, a)": "the student is not trained",
+        },
+    },
+    "ex-rt-one": {
+        "cases": "[(1.9, [0.05, 0.25, 0.5, 0.9]), (-1.2, [0.1, 0.3, 0.5])]",
+        "wrong": {
+            "np.sign(readout) * (abs(readout) - np.array(decays) / (1 - 2 / np.pi))": (
+                "past the threshold the mass is zero, not of the other sign"
+            ),
+            "np.maximum(readout - np.array(decays) / (1 - 2 / np.pi), 0)": (
+                "a negative readout needs a negative mass"
+            ),
+            "np.sign(readout) * np.maximum(abs(readout) - np.array(decays), 0)": (
+                "a neuron's output does not have the variance one"
+            ),
+            "np.sign(readout) * np.maximum(abs(readout) - np.array(decays) * (1 - 2 / np.pi), 0)": (
+                "a factor is on the wrong side"
+            ),
+            "np.sign(readout)"
+            " * np.maximum(abs(readout) - 2 * np.array(decays) / (1 - 2 / np.pi), 0)": (
+                "the loss is half of the mean square"
+            ),
+            "readout * np.maximum(1 - np.array(decays) / (1 - 2 / np.pi), 0)": (
+                "the decay takes the same from every mass, not the same share"
+            ),
+            "readout / (1 + np.array(decays) / (1 - 2 / np.pi))": (
+                "that is a ridge, a price on the mass squared"
+            ),
+        },
+    },
+    "ex-rt-cube": {
+        "cases": "[(55.0, -1.0), (30.0, 1.0)]",
+        "wrong": {
+            "recovery(two(degrees)).constant": "the sign of the second neuron is ignored",
+            "recovery(two(degrees, -sign)).constant": "the signs are turned round",
+            "recovery(two(degrees, sign)).loss(1.0)": (
+                "the loss has a half that the constant has not"
+            ),
+            "recovery(two(degrees, sign)).mass(1.0)": "that is the mass that first order leaves",
+            "2 / (1 - 2 / np.pi)": "that is two neurons that do not know of each other",
+            "18.8 / np.radians(degrees) ** 3": (
+                "the power law holds for small angles, and opposite signs"
+            ),
+        },
+    },
+    # end_of_training/repopulation
+    "ex-rp-repopulate": {
+        "cases": "[([0.25, 0.75], [2, -3], [3, 2]), ([0.4, 0.35, 0.25], [-1, 2, 5], [4, 1, 3])]",
+        "wrong": {
+            "u": "the readouts have not changed, though the shares have",
+            "np.divide(u, copies)": "the clones make the network larger",
+            "np.multiply(u, copies) / np.dot(p, copies)": "upside down: wider means lower",
+            "np.multiply(u, sum(copies)) / copies": "the new shares have to add up to one",
+            "np.multiply(p, u)": "this is the area of a kind, not its height",
+        },
+    },
+    "ex-rp-best": {
+        "cases": "[(1 + rng.random((4, k)), rng.normal(size=k)) for k in (3, 4)]",
+        "wrong": {
+            "theory.variance(features, nu, abs(nu) / abs(nu).sum())": (
+                "equal heights are the best only where all neurons have the same size"
+            ),
+            "theory.variance(features, nu, np.full(len(nu), 1 / len(nu)))": (
+                "this is what neurons cost that are drawn uniformly"
+            ),
+            "(abs(nu) @ np.sqrt((features**2).mean(axis=0))) ** 2": (
+                "a variance: the square of the mean output has to go"
+            ),
+            "(abs(nu) @ features.mean(axis=0)) ** 2 - ((features @ nu) ** 2).mean()": (
+                "the size of a neuron is the root of a mean square, not a mean"
+            ),
+            "(abs(nu) @ np.sqrt((features**2).sum(axis=0))) ** 2 - ((features @ nu) ** 2).mean()": (
+                "the size of a neuron is a mean over the inputs, not a sum"
+            ),
+            "nu**2 @ (features**2).mean(axis=0) - ((features @ nu) ** 2).mean()": (
+                "the square stands outside of the sum over neurons"
+            ),
+            "(nu @ np.sqrt((features**2).mean(axis=0))) ** 2 - ((features @ nu) ** 2).mean()": (
+                "areas of opposite sign must not cancel"
+            ),
+        },
+    },
+    "ex-rp-heat": {
+        "cases": "[(0.015,), (0.006,)]",
+        "wrong": {
+            "theory.variance(psi, limit(heat).nu, limit(heat).density)"
+            " / theory.variance(psi, limit(heat).nu, uniform)": "learnt over random: upside down",
+            "theory.variance(psi, nu, uniform) / theory.variance(psi, nu, limit(heat).density)": (
+                "the areas are those of one temperature, the population that of another"
+            ),
+            "theory.variance(psi, limit(heat).nu, uniform) / theory.variance("
+            "psi, limit(heat).nu, theory.optimal_density(psi, limit(heat).nu))": (
+                "learnt neurons are asked for, not the best ones"
+            ),
+            "theory.variance(psi, limit(heat).nu, uniform)": "one of two costs, not their ratio",
+            "(limit(heat).nu ** 2 / uniform).sum()"
+            " / (limit(heat).nu ** 2 / limit(heat).density).sum()": (
+                "these are mean squares, and the mean has not been taken out"
+            ),
+            "3.1": "the temperature is ignored",
+        },
+    },
+    "ex-rp-density": {
+        "cases": "[(solution(b, a).readout, a, b) for a, b in ((0.03, 0.03), (0.02, 0.1))]",
+        "wrong": {
+            "np.exp(ridge * readout**2 / (2 * heat))": "the shares do not add up to one",
+            "np.exp(ridge * readout**2 / heat) / np.exp(ridge * readout**2 / heat).sum()": (
+                "a factor in the exponent"
+            ),
+            "np.exp(heat * readout**2 / (2 * ridge))"
+            " / np.exp(heat * readout**2 / (2 * ridge)).sum()": (
+                "ridge and temperature are swapped: heat should flatten the density"
+            ),
+            "np.exp(readout**2 / (2 * ridge * heat) - 1e4)"
+            " / np.exp(readout**2 / (2 * ridge * heat) - 1e4).sum()": (
+                "the readout stands where the residual's correlation should"
+            ),
+            "np.exp(ridge * readout / (2 * heat)) / np.exp(ridge * readout / (2 * heat)).sum()": (
+                "large readouts of either sign attract"
+            ),
+            "abs(readout) / abs(readout).sum()": "the density is not proportional to the readout",
+        },
+    },
+    "ex-rp-noise": {
+        "cases": "[(0.3, 0.2, 1.5, 3, np.random.default_rng(2)),"
+        " (0.8, 0.4, 0.5, 60, np.random.default_rng(3))]",
+        "wrong": {
+            """def jitter(ridge, heat, dt, steps, rng):
+    u = np.zeros(20_000)
+    for _ in range(steps):
+        z = rng.standard_normal((2, 20_000)).mean(axis=0)
+        u = u - dt * ridge * u + np.sqrt(2 * heat * dt) * z
+    return u.var()""": "two fresh draws a step: the bug is still there",
+            """def jitter(ridge, heat, dt, steps, rng):
+    u = np.zeros(20_000)
+    for _ in range(steps):
+        z = rng.standard_normal(20_000)
+        u = u - dt * ridge * u + np.sqrt(2 * heat * dt) * z
+    return u.var()""": "plain noise: the variance is right for small steps only",
+            """def jitter(ridge, heat, dt, steps, rng):
+    u, old = np.zeros(20_000), rng.standard_normal(20_000)
+    for _ in range(steps):
+        new = rng.standard_normal(20_000)
+        u = u - dt * ridge * u + np.sqrt(heat * dt) * (old + new)
+        old = new
+    return u.var()""": "the mean of two draws, divided by the root of two instead of by two",
+            """def jitter(ridge, heat, dt, steps, rng):
+    u, old = np.zeros(20_000), rng.standard_normal(20_000)
+    for _ in range(steps):
+        new = rng.standard_normal(20_000)
+        u = u - dt * ridge * u + np.sqrt(heat * dt / 2) * (old + new)
+    return u.var()""": "the same old draw in every step: it is never replaced",
+            "heat / ridge": "this is where it ends; the number of steps is ignored",
+            "heat / ridge * (1 - np.exp(-2 * ridge * dt * steps))": (
+                "this is the law of continuous time; these steps are not small"
+            ),
+        },
+    },
+    "ex-rp-df": {
+        "cases": "[(NEAR.features[:12], end.density, 0.05, 1.5),"
+        " (NEAR.features[:5], end.density, 0.3, 0.7)]",
+        "wrong": {
+            "noise**2 / (2 * len(psi)) * np.linalg.norm("
+            "dual_fit((psi * p) @ psi.T, (psi * p) @ psi.T, len(psi) * ridge)) ** 2": (
+                "the loss alone: noise makes the readouts larger, and the ridge charges for it"
+            ),
+            "noise / (2 * len(psi)) * np.trace("
+            "dual_fit((psi * p) @ psi.T, (psi * p) @ psi.T, len(psi) * ridge))": (
+                "noise enters by its variance"
+            ),
+            "noise**2 / len(psi) * np.trace("
+            "dual_fit((psi * p) @ psi.T, (psi * p) @ psi.T, len(psi) * ridge))": (
+                "a factor: the objective holds half of the mean square"
+            ),
+            "noise**2 / (2 * len(psi)) * np.trace("
+            "dual_fit((psi * p) @ psi.T, (psi * p) @ psi.T, ridge))": (
+                "the loss is a mean over samples, so the ridge counts once for each of them"
+            ),
+            "noise**2 / (2 * len(psi)) * np.trace("
+            "dual_fit(psi @ psi.T, psi @ psi.T, len(psi) * ridge))": (
+                "neurons count by their shares"
+            ),
+            "noise**2 / 2 * np.trace("
+            "dual_fit((psi * p) @ psi.T, (psi * p) @ psi.T, len(psi) * ridge))": (
+                "the objective is a mean over samples"
+            ),
+        },
+    },
+    "ex-bt-share": {
+        "cases": "[(3,), (6,)]",
+        "wrong": {
+            "(1 - 3 / np.pi) / (1 - 2 / np.pi)": "that is the limit of high dimension",
+            "2 * plateau(d)": "a share is asked for: divide by the variance",
+            "plateau(d) * d / (1 - 2 / np.pi)": "the loss has a half, the variance has not",
+            "2 * plateau(d) / (1 - 2 / np.pi)": "a mean of d numbers varies less than one of them",
+            "2 * plateau(d) * d": "the variance of an absolute value is not one",
+            "2 * plateau(d) / (1 / d + (1 - 1 / d) * 2 / np.pi)": (
+                "that is a share of the mean square; the variance has the mean taken off"
+            ),
+            "1 - 2 * plateau(d) * d / (1 - 2 / np.pi)": "that is the share that kernels find",
+        },
+    },
+    "ex-bt-equals": {
+        "cases": "[(500, 2.5), (350, 5.0)]",
+        "wrong": {
+            "0.5 * np.pi * d**2 * np.log(Q / (Q - 3))": (
+                "the neuron's own mean is that of Gaussian coordinates; here the others are equal"
+            ),
+            "0.5 * np.pi * d**2 * np.log(Q / (Q - 1))": (
+                "the neuron's own mean stands before the logarithm, too"
+            ),
+            "1.5 * np.pi * d**2 / Q * np.log(Q / (Q - 1))": (
+                "before the logarithm stands the neuron's own mean, not its largest coordinate"
+            ),
+            "1.5 * np.pi * d * np.log(Q / (Q - 1))": "a factor of the dimension is missing",
+            "1.5 * np.pi * np.log(Q / (Q - 1))": "that is in units of the dimension squared",
+            "1.5 * np.pi * d**2": "the size of the coordinate is ignored",
+            "1.5 * np.pi * d**2 / Q": "a neuron that beats its mean by little needs much longer",
+        },
+    },
+    "ex-bt-stress": {
+        "cases": "[([0.09] * 8 + [0.03] * 8,), (list(np.linspace(0.02, 0.1, 16)),)]",
+        "wrong": {
+            "0.5": "the mean Hessian does turn neurons here, long before the axes are chosen",
+            "sum(v**2 for v in a_star[: len(a_star) // 2]) / sum(v**2 for v in a_star)": (
+                "masses go with the readouts, not with their squares"
+            ),
+            "sum(a_star[: len(a_star) // 2])": "a share of all mass is asked for",
+            "sum(a_star[len(a_star) // 2 :]) / sum(a_star)": "that is the other half",
+            "a_star[0] / (a_star[0] + a_star[-1])": "only two of the axes are looked at",
+            "sum(v**0.5 for v in a_star[: len(a_star) // 2]) / sum(v**0.5 for v in a_star)": (
+                "masses go with the readouts, not with their roots"
+            ),
+            "float(sum(a_star[: len(a_star) // 2]) > sum(a_star) / 2)": (
+                "the weaker axes are not forgotten"
+            ),
+        },
+    },
+    "ex-bt-bug": {
+        "cases": "[(d, m, average_loss(d, m)) for d, m in ((8, 120), (10, 160))]",
+        "wrong": {
+            "average": "the average is right, and yet it is not the loss of the limit",
+            "average - 1 / (2 * m)": "a neuron that meets itself takes the place of a typical pair",
+            "average - (1 - coefficient(d, 0)) / m": "the loss has a half",
+            "average - (1 - coefficient(d, 0)) / (2 * m**2)": "how many neurons meet themselves?",
+            "average - (1 - coefficient(d, 0) - coefficient(d, 2)) / (2 * m)": (
+                "that is after training; here degree two has not healed"
+            ),
+            "average * (1 - 1 / m)": "only a part of the loss has to do with the number of neurons",
+            "average / (1 + d / m)": "that is for equal readouts, on the plateau of training",
+        },
+    },
+    "ex-bt-span": {
+        "cases": "[(1200, 60), (2000, 25)]",
+        "wrong": {
+            "np.pi * k / 4 * np.log(d / k / 2)": (
+                "growth is exponential only while the share is small"
+            ),
+            "np.pi * k / 2 * np.log(d / k - 1)": "a square grows twice as fast as what is squared",
+            "np.pi * d / 4 * np.log(d / k - 1)": "the readouts of this teacher are larger",
+            "np.pi * k**2 / 4 * np.log(d / k - 1)": (
+                "that power is the time to choose an axis; the linear part is faster"
+            ),
+            "np.pi * k / 4": "how far the neuron starts from the span is ignored",
+            "np.pi * k / 4 * np.log(k / d)": "a time is positive",
+        },
+    },
+    "ex-bt-fewest": {
+        "cases": (
+            "[((4.0, 2.0, 2.0), (700, 3000, 5000), 0.7),"
+            " ((1.0, 2.0, 1.0, 0.5), (300, 2000, 4000, 6000), 0.3)]"
+        ),
+        "wrong": {
+            "(1 - share) * sum(counts)": "each degree has its own price",
+            "(1 - share) * sum(pieces) / pieces[0] * counts[0]": (
+                "after the first degree is bought the next costs more"
+            ),
+            "np.interp(1 - share, np.cumsum(pieces) / sum(pieces), np.cumsum(counts))": (
+                "without samples the whole floor is left; that corner is missing"
+            ),
+            "np.interp(share, np.cumsum([0, *pieces]) / sum(pieces), np.cumsum([0, *counts]))": (
+                "that buys the share that is to be left"
+            ),
+            "np.cumsum(counts)[np.searchsorted(np.cumsum(pieces) / sum(pieces), 1 - share)]": (
+                "a part of a degree can be bought, too"
+            ),
+            "np.interp(1 - share, np.cumsum([0, *pieces]) / sum(pieces), [0, *counts])": (
+                "the functions of the lower degrees must be bought, too"
+            ),
+        },
+    },
+}
