@@ -196,6 +196,313 @@ GRADED = {
             ),
         },
     },
+    "ex-wk-count": {
+        "cases": "[(7, 2), (5, 4), (7, 3)]",
+        "wrong": {
+            "def enough(d, p):\n"
+            "    from math import comb\n"
+            "    return comb(d + p - 1, p) - comb(d + p - 3, p - 2)": (
+                "only the modes of the highest degree are counted"
+            ),
+            "def enough(d, p):\n    from math import comb\n    return comb(d + p, p)": (
+                "on the sphere the squares of all coordinates add up to a constant"
+            ),
+            "def enough(d, p):\n    from math import factorial\n    return d**p / factorial(p)": (
+                "this is the count in the limit of a large dimension, and of one degree"
+            ),
+            "d**p": "the order of the factors in a product does not matter",
+            "d * p": "there are more polynomials than powers of single coordinates",
+        },
+    },
+    "ex-wk-flat": {
+        "cases": "[(60, 200, 1.0), (300, 100, 1.0), (300, 150, 0.3)]",
+        "wrong": {
+            "1 - n / B if n < B else 0.0": "the noise of the labels is left out",
+            "1 - n / B + noise * n / (B - n)": "one side of n = B only",
+            "noise * B / (n - B)": "one side of n = B only, the other one",
+            "1 - n / B + noise * B / (B - n) if n < B else noise * n / (n - B)": (
+                "this is the error on noisy test labels"
+            ),
+            "(1 - n / B) ** 2 + noise if n < B else noise": (
+                "what is not learnt also acts as noise on what is: the denominator is missing"
+            ),
+            "1 - n / B + noise * n / B if n < B else noise * B / n": (
+                "the noise is amplified near n = B: the denominator is missing there"
+            ),
+        },
+    },
+    "ex-wk-share": {
+        "cases": "[(20, 40), (25, 100)]",
+        "wrong": {
+            "min(1.0, n / d)": "the linear modes do not get all samples: others take their part",
+            "0.44": "a constant",
+            "n / (n + d)": "the modes of higher degrees take samples, too",
+            "def linear_share(d, n):\n"
+            "    rng, found, there = np.random.default_rng(3), 0, 0\n"
+            "    for _ in range(1000):\n"
+            "        (x, f), (x_new, f_new) = draw(d, n, rng), draw(d, 200, rng)\n"
+            "        guess = fit(x, f + 0.1 * rng.standard_normal(n), x_new)\n"
+            "        found, there = found + guess @ f_new, there + f_new @ f_new\n"
+            "    return found / there": "this is the share of the whole target",
+            "def linear_share(d, n):\n"
+            "    rng, found, there = np.random.default_rng(3), 0, 0\n"
+            "    for _ in range(1000):\n"
+            "        x, f = draw(d, n, rng)\n"
+            "        guess = fit(x, f + 0.1 * rng.standard_normal(n), x)\n"
+            "        found, there = found + guess @ x[:, 0], there + f @ x[:, 0]\n"
+            "    return found / there": (
+                "on its own sample the fit follows the labels: take fresh points"
+            ),
+            "def linear_share(d, n):\n"
+            "    rng, left, there = np.random.default_rng(3), 0, 0\n"
+            "    for _ in range(1000):\n"
+            "        (x, f), (x_new, f_new) = draw(d, n, rng), draw(d, 200, rng)\n"
+            "        guess = fit(x, f + 0.1 * rng.standard_normal(n), x_new)\n"
+            "        left, there = left + np.sum((guess - f_new) ** 2), there + f_new @ f_new\n"
+            "    return 1 - left / there": "this is the fall of the error, not the share learnt",
+        },
+    },
+    "ex-wk-first": {
+        "cases": "[(3, 12), (4, 20), (5, 9)]",
+        "wrong": {
+            "p / d": "the higher odd powers of the cosine are left out",
+            "p * 2 ** (p - 1) / d": "the slope is taken at cosine one instead of zero",
+            "p / d + 3 * math.comb(p, 3) / d**2 + 15 * math.comb(p, 5) / d**3": (
+                "moments of a Gaussian; those of the sphere are smaller"
+            ),
+            "p / d + 3 * math.comb(p, 3) / (d * (d + 2))": "the fifth power is left out",
+            "d / p": "turned upside down",
+        },
+    },
+    "ex-wk-read": {
+        "cases": "[]",  # the figure shows three degrees
+        "wrong": {
+            "{1: 53, 2: 240, 3: 1150}[ell]": (
+                "this is read off the right panel, where the error halves"
+            ),
+            "20**ell": "the number of samples is no power of the dimension: read it off the figure",
+            "{1: 60, 2: 600, 3: 1500}[ell]": "this is where more than a half is learnt",
+            "{1: 20, 2: 209, 3: 1520}[ell]": "these are the numbers of modes; read the figure",
+            "200": "a constant",
+        },
+    },
+    "ex-wk-bug": {
+        "cases": "[(75,), (150,), (400,)]",
+        "wrong": {
+            "short_curve(n, RIDGE)": "nothing is repaired",
+            "short_curve(n, RIDGE + math.e)": (
+                "the degrees that are kept are counted once more, as ridge"
+            ),
+            "short_curve(n, RIDGE + math.e - LINE.eigenvalues[0])": (
+                "the linear part is kept, and must not be counted as ridge"
+            ),
+            "short_curve(n, RIDGE + 0.5)": "not only the next degree takes samples",
+            "short_curve(n, RIDGE + math.e - 2)": (
+                "the weights of the degrees that are kept are one only in high dimension"
+            ),
+            "short_curve(n, RIDGE + LINE.noise)": "the noise of the labels is no ridge here",
+        },
+    },
+    "ex-wk-stretch": {
+        "cases": "[(1.25,), (2.5,)]",
+        "wrong": {
+            "def stretched(factor):\n"
+            "    rng, errors = np.random.default_rng(2), []\n"
+            "    for _ in range(12):\n"
+            "        x, f = pure(40, 2).sample(1400, rng)\n"
+            "        K = np.exp((x * factor) @ (x[:400] * factor).T / 40)\n"
+            "        noisy = f[:400] + 0.1 * rng.standard_normal(400)\n"
+            "        c = solve(K[:400] + RIDGE * np.eye(400), noisy, assume_a='pos')\n"
+            "        errors.append(np.mean((K[400:] @ c - f[400:]) ** 2))\n"
+            "    return np.mean(errors)": "all coordinates are stretched",
+            "def stretched(factor):\n"
+            "    rng, errors = np.random.default_rng(2), []\n"
+            "    for _ in range(12):\n"
+            "        x, f = pure(40, 2).sample(1400, rng)\n"
+            "        K = np.exp(x @ x[:400].T / 40)\n"
+            "        noisy = f[:400] + 0.1 * rng.standard_normal(400)\n"
+            "        c = solve(K[:400] + RIDGE * np.eye(400), noisy, assume_a='pos')\n"
+            "        errors.append(np.mean((K[400:] @ c - f[400:]) ** 2))\n"
+            "    return np.mean(errors)": "the factor is ignored",
+            "def stretched(factor):\n"
+            "    rng, scale, errors = np.random.default_rng(2), np.ones(40), []\n"
+            "    scale[0] = factor\n"
+            "    for _ in range(12):\n"
+            "        x, f = pure(40, 2).sample(1400, rng)\n"
+            "        K = np.exp((x * scale) @ (x[:400] * scale).T / 40)\n"
+            "        noisy = f + 0.1 * rng.standard_normal(1400)\n"
+            "        c = solve(K[:400] + RIDGE * np.eye(400), noisy[:400], assume_a='pos')\n"
+            "        errors.append(np.mean((K[400:] @ c - noisy[400:]) ** 2))\n"
+            "    return np.mean(errors)": (
+                "the error is asked against the target, without its label noise"
+            ),
+            "def stretched(factor):\n"
+            "    rng, scale, errors = np.random.default_rng(2), np.ones(40), []\n"
+            "    scale[1] = factor\n"
+            "    for _ in range(12):\n"
+            "        x, f = pure(40, 2).sample(1400, rng)\n"
+            "        K = np.exp((x * scale) @ (x[:400] * scale).T / 40)\n"
+            "        noisy = f[:400] + 0.1 * rng.standard_normal(400)\n"
+            "        c = solve(K[:400] + RIDGE * np.eye(400), noisy, assume_a='pos')\n"
+            "        errors.append(np.mean((K[400:] @ c - f[400:]) ** 2))\n"
+            "    return np.mean(errors)": (
+                "another coordinate is stretched than the labels depend on"
+            ),
+            "0.66 / factor**2": "the error does not go with a power of the factor",
+        },
+    },
+    "ex-wk-peak": {
+        "cases": "[(100,), (250,), (600,)]",
+        "wrong": {
+            "theory.random_feature_curve(RELU, 300, m, 1e-3)": "the small ridge, not the best one",
+            "theory.random_feature_curve(RELU, 300, m, 0.024)": (
+                "the ridge that is best at one number of features only"
+            ),
+            "theory.optimal_curve(RELU, 300)": "this is the kernel's: infinitely many features",
+            "theory.random_feature_curve(RELU, m, 300, np.logspace(-4, 1, 201)).min()": (
+                "samples and features are swapped"
+            ),
+            "theory.random_feature_curve(RELU, 300, m, np.logspace(-4, 1, 201)).mean()": (
+                "a mean over ridges instead of the smallest"
+            ),
+        },
+    },
+    "ex-fe-step": {
+        "cases": "[(3, 2.5), (4, 0.8), (4, 1.2)]",
+        "wrong": {
+            "2": "the start is ignored; this holds for degree two only",
+            "2 * start": "the degree is ignored",
+            "start ** (degree - 2)": "the half in the toll is left out",
+            "2 * degree * start ** (degree - 2)": (
+                "the mean square of the pull is left out of the toll"
+            ),
+            "2 * start ** (degree - 1)": "the toll is proportional to the cosine, too",
+            "2 * start ** (2 - degree)": "a luckier start allows a larger step, not a smaller one",
+        },
+    },
+    "ex-fe-log": {
+        "cases": "[(2e-2, 250), (4e-3, 150), (1e-3, 1000)]",
+        "wrong": {
+            "np.log(d / 3) / (4 * eta)": (
+                "this is the limit of a large dimension; it is asked exactly"
+            ),
+            "np.log(d / 4) / (4 * eta)": (
+                "the factor that keeps the neuron on the sphere is left out"
+            ),
+            "np.log((d - 1) / 3) / (2 * eta)": "a factor is missing: the slope is twice the cosine",
+            "np.log((d - 1) / 3) / 4": "the step size is ignored",
+            "eta * np.log((d - 1) / 3) / 4": "a smaller step takes more time, not less",
+            "np.log(d - 1) / (4 * eta)": "the end of the integral, at one half, is left out",
+        },
+    },
+    "ex-fe-start": {
+        "cases": "[(1.5, 0.5, np.random.default_rng(5)), (2.0, 0.25, np.random.default_rng(4))]",
+        "wrong": {
+            "def late(start, share, rng):\n"
+            "    from twolayer.theory.the_first_escape import ode_time\n"
+            "    return ode_time(setting(3, 32), 0.5, start / 32**0.5) / 32**2": (
+                "this is the equation's time: it knows no share"
+            ),
+            "def late(start, share, rng):\n"
+            "    time = time_to(setting(3, 32), 0.5, 32**-0.5, rng, 2560, size=1000)\n"
+            "    return np.quantile(time, share) / 32**2": "the start is ignored",
+            "def late(start, share, rng):\n"
+            "    time = time_to(setting(3, 32), 0.5, start / 32**0.5, rng, 2560, size=1000)\n"
+            "    return np.quantile(time, 1 - share) / 32**2": (
+                "the share that has not arrived yet is taken for the one that has"
+            ),
+            "def late(start, share, rng):\n"
+            "    time = time_to(setting(3, 32), 0.5, start / 32**0.5, rng, 2560, size=1000)\n"
+            "    return np.quantile(time, share)": (
+                "the time is asked in units of the squared dimension"
+            ),
+            "def late(start, share, rng):\n"
+            "    time = time_to(setting(3, 32), 0.5, start / 32**0.5, rng, 2560, size=1000)\n"
+            "    return np.median(time) / 32**2": "the share is ignored",
+            "def late(start, share, rng):\n"
+            "    time = time_to(setting(3, 32), 0.5, 32**-0.5, rng, 2560, size=1000)\n"
+            "    return np.quantile(time, share) / 32**2 / start": (
+                "runs are not just faster by the factor of the start"
+            ),
+        },
+    },
+    "ex-fe-exponent": {
+        "cases": "[(10,), (12,)]",
+        "wrong": {
+            "p * np.prod(np.arange(1, p, 2)) / 2": "the sign: the two parts must cancel",
+            "-np.prod(np.arange(1, p, 2))": (
+                "this takes the mean of the power, not its quadratic part"
+            ),
+            "-p * np.prod(np.arange(1, p, 2)) / 2**0.5": (
+                "the square has a quadratic coefficient, too; divide by all of it"
+            ),
+            "-p * (p - 1) / 2": "the quadratic part of a power holds a moment of the Gaussian",
+            "-np.prod(np.arange(1, p + 2, 2)) / 2": "the constant part has not been taken off",
+        },
+    },
+    "ex-fe-bug": {
+        "cases": "[(3, 0.4), (2, 0.8), (1, 0.6)]",
+        "wrong": {
+            "friend(degree, rho)": "this is the friend's: nothing is repaired",
+            "degree * rho ** (degree - 1)": "this is the slope of the loss without the sphere",
+            "degree * rho ** (degree - 1) * np.sqrt(1 - rho**2)": (
+                "a step along the sphere costs a second factor like this one"
+            ),
+            "degree * rho**degree * (1 - rho**2)": "the power of the cosine is that of the loss",
+            "def repaired(degree, rho):\n"
+            "    z_star, across = np.random.default_rng(3).standard_normal((2, 10**6))\n"
+            "    z = rho * z_star + np.sqrt(1 - rho**2) * across\n"
+            "    pull = as_link(f'he{degree}')(z_star) * slope(degree, z)\n"
+            "    return np.mean(pull * (z_star - z))": (
+                "what is taken off has to be projected on the direction"
+            ),
+        },
+    },
+    "ex-fe-squared": {
+        "cases": '[("squared", 0.15), ("correlation", 0.2)]',
+        "wrong": {
+            "def late_cosine(loss, delta):\n"
+            "    config = OnlineSGD(128, 'he2', delta / 128)\n"
+            "    args = (config, 128**-0.5, 4000, np.random.default_rng(5))\n"
+            "    return np.median(abs(run(*args, size=200, every=4000)[-1]))": (
+                "the loss is ignored"
+            ),
+            "def late_cosine(loss, delta):\n"
+            "    config = OnlineSGD(128, 'he2', 0.1 / 128, loss=loss)\n"
+            "    args = (config, 128**-0.5, 4000, np.random.default_rng(5))\n"
+            "    return np.median(abs(run(*args, size=200, every=4000)[-1]))": (
+                "the step is ignored"
+            ),
+            "def late_cosine(loss, delta):\n"
+            "    config = OnlineSGD(128, 'he2', delta / 128, loss=loss)\n"
+            "    args = (config, 128**-0.5, 4000, np.random.default_rng(5))\n"
+            "    return np.mean(run(*args, size=200, every=4000)[-1])": (
+                "an even link has two sides: runs on the other one count as much"
+            ),
+            "def late_cosine(loss, delta):\n"
+            "    config = OnlineSGD(128, 'he2', delta / 128, loss=loss)\n"
+            "    args = (config, 128**-0.5, 400, np.random.default_rng(5))\n"
+            "    return np.median(abs(run(*args, size=200, every=400)[-1]))": "too few steps",
+            "def late_cosine(loss, delta):\n"
+            "    config = OnlineSGD(128, 'he2', delta / 128**1.5, loss=loss)\n"
+            "    args = (config, 128**-0.5, 4000, np.random.default_rng(5))\n"
+            "    return np.median(abs(run(*args, size=200, every=4000)[-1]))": (
+                "this is the step of degree three"
+            ),
+            "1.0": "a constant: the late cosine depends on the step",
+        },
+    },
+    "ex-fe-second": {
+        "cases": "[(0.2,), (0.07,), (0.01,)]",
+        "wrong": {
+            "27 * delta**2": "the mean square of the slope is left out",
+            "81 * delta": "the term of first order is odd in z, and vanishes",
+            "162 * delta**2": "the first of the two steps has no drift at zero",
+            "324 * delta**2": "the normalisation of the polynomials is left out",
+            "15 * delta**2": "the label enters with its cube, not with its first power",
+            "81 * delta**3": "the drift over the step is asked",
+        },
+    },
     # first_step/one_step
     "ex-critical": {
         "cases": "[(3.0, 0.5), (0.8, 1.5)]",

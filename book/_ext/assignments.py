@@ -37,12 +37,12 @@ answer over it and run the cell below it, which says *not answered yet*, what is
 are asked for, write them in the cell below the question. Before you hand it in, restart the kernel
 and run all cells: a cell with an error, or one that takes longer than five minutes, costs its own
 question only."""
-TEST = '''def test_{name}(env):
+TEST = """def test_{name}(env):
     space = {{"__name__": "grading"}}
     exec({grading!r}, space)
     said = space["grade"](env.get({name!r}))
     assert not said, said
-'''
+"""
 SETUP = "from twolayer.lab.exercises import check, limit_cells\n\nlimit_cells()"
 
 
@@ -61,7 +61,9 @@ def head(exercise, text):
 
 def blank_lines(sources):
     """Statements as one cell: functions apart, the rest together."""
-    text = "\n".join(f"\n\n{s}\n\n" if s.startswith(("def ", "class ", "@")) else s for s in sources)
+    text = "\n".join(
+        f"\n\n{s}\n\n" if s.startswith(("def ", "class ", "@")) else s for s in sources
+    )
     return re.sub(r"\n{4,}", "\n\n\n", text).strip("\n")
 
 
@@ -69,7 +71,9 @@ def question(exercise, text, points):
     """The cells of a question in a master."""
     config = {"name": exercise.label, "points": points}
     if not exercise.call:
-        yield new_raw_cell(f"# BEGIN QUESTION\nname: {exercise.label}\nmanual: true\npoints: {points}")
+        yield new_raw_cell(
+            f"# BEGIN QUESTION\nname: {exercise.label}\nmanual: true\npoints: {points}"
+        )
         yield new_markdown_cell(head(exercise, text))
         yield new_raw_cell("# BEGIN SOLUTION")
         yield new_markdown_cell(text["solution"])
@@ -94,7 +98,9 @@ def question(exercise, text, points):
     yield new_raw_cell("# BEGIN TESTS")
     name, grading = exercise.answer, exercises.grading(exercise)
     test = TEST.format(name=name, grading=grading)
-    yield new_code_cell(f'""" # BEGIN TEST CONFIG\nhidden: true\npoints: {points}\n""" # END TEST CONFIG\n{test}')
+    yield new_code_cell(
+        f'""" # BEGIN TEST CONFIG\nhidden: true\npoints: {points}\n""" # END TEST CONFIG\n{test}'
+    )
     yield new_raw_cell("# END TESTS")
     yield new_raw_cell("# END QUESTION")
 
@@ -133,6 +139,8 @@ def build(number, week):
         shutil.rmtree(out / name, ignore_errors=True)
         (out / name).mkdir(parents=True)
         shutil.copy(f"{folder}/dist/student/{name}.ipynb", out / name / f"{name}.ipynb")
-        shutil.copy(f"{folder}/dist/autograder/{name}.ipynb", out / name / f"{name}_solutions.ipynb")
+        shutil.copy(
+            f"{folder}/dist/autograder/{name}.ipynb", out / name / f"{name}_solutions.ipynb"
+        )
         for file in (chapters.pathlib.Path(folder) / "dist/autograder").glob("*.zip"):
             shutil.copy(file, out / name / "autograder.zip")

@@ -198,6 +198,10 @@ def given(exercise):
     return lines if "import numpy as np" in lines else ["import numpy as np", *lines]
 
 
+def _used(source):
+    return set().union(*(s.uses for s in statements([source])))
+
+
 def is_check(statement):
     return isinstance(statement.node, ast.Expr) and "check(" in statement.source
 
@@ -255,9 +259,8 @@ def grading(exercise, more=None):
         ast.unparse(call.args[1]) if by_name else f"{ast.unparse(call.args[1])} + {more['cases']}"
     )
     rest = "".join(f", {k.arg}={ast.unparse(k.value)}" for k in call.keywords)
-    uses = {n for s in statements([reference(exercise)]) for n in s.uses}
-    functions = (s for s in helpers(exercise) if s.late)
-    hidden = sorted({n for s in functions for n in s.binds} - uses)
+    route = needed(_names(ast.unparse(call.args[2]))[1], own)
+    hidden = sorted({n for s in route if s.late for n in s.binds} - _used(reference(exercise)))
     wrong = [(written(exercise, text), reason) for text, reason in more["wrong"].items()]
     files = ("lib/twolayer/lab/exercises.py", "book/_ext/grading.py")
     return "\n".join(

@@ -190,4 +190,7 @@ def _shown(case):
 
 
 def _short(value):
-    return f"{type(value).__name__}{value.shape}" if getattr(value, "ndim", 0) else repr(value)
+    if getattr(value, "ndim", 0):
+        return f"{type(value).__name__}{value.shape}"
+    text = repr(value)
+    return type(value).__name__ if " at 0x" in text else text  # an address says nothing
