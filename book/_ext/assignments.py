@@ -8,6 +8,8 @@ graded by hand. Texts come from the built pages (``_build/course/texts.json``).
 import contextlib
 import io
 import json
+import os
+import pathlib
 import re
 import shutil
 import tempfile
@@ -37,7 +39,11 @@ answer over it and run the cell below it, which says *not answered yet*, what is
 are asked for, write them in the cell below the question. Before you hand it in, restart the kernel
 and run all cells: a cell with an error, or one that takes longer than five minutes, costs its own
 question only."""
-TEST = """def test_{name}(env):
+TEST = """\"\"\" # BEGIN TEST CONFIG
+hidden: true
+points: {points}
+\"\"\" # END TEST CONFIG
+def test_{name}(env):
     space = {{"__name__": "grading"}}
     exec({grading!r}, space)
     said = space["grade"](env.get({name!r}))
@@ -52,7 +58,7 @@ def texts():
 
 def head(exercise, text):
     """Title and statement, and where they stand in the book."""
-    kind, level, time, weight, flag = exercise.line
+    kind, level, time, _, flag = exercise.line
     line = f"*{kind}, {level}, {time}.*" + (f" **{flag}.**" if flag else "")
     statement = re.sub(r"^\*[^*]+\*\s*", "", text["statement"])
     where = f"Exercise {text['number']} of the book, in {text['page']}."
@@ -69,40 +75,38 @@ def blank_lines(sources):
 
 def question(exercise, text, points):
     """The cells of a question in a master."""
-    config = {"name": exercise.label, "points": points}
-    if not exercise.call:
-        yield new_raw_cell(
-            f"# BEGIN QUESTION\nname: {exercise.label}\nmanual: true\npoints: {points}"
-        )
-        yield new_markdown_cell(head(exercise, text))
-        yield new_raw_cell("# BEGIN SOLUTION")
-        yield new_markdown_cell(text["solution"])
-        yield new_raw_cell("# END SOLUTION")
-        yield new_raw_cell("# END QUESTION")
-        return
-    lines = "\n".join(f"{k}: {v}" for k, v in config.items())
-    yield new_raw_cell(f"# BEGIN QUESTION\n{lines}\nall_or_nothing: true\ncheck_cell: false")
+    checked = exercise.call is not None
+    kind = "all_or_nothing: true\ncheck_cell: false" if checked else "manual: true"
+    yield new_raw_cell(f"# BEGIN QUESTION\nname: {exercise.label}\npoints: {points}\n{kind}")
     yield new_markdown_cell(head(exercise, text))
-    if code := blank_lines([s for s in exercises.given(exercise) if "import check" not in s]):
-        yield new_code_cell(code)
-    yield new_raw_cell("# BEGIN PROMPT")
-    yield new_code_cell(exercises.starter(exercise))
-    yield new_raw_cell("# END PROMPT")
-    yield new_raw_cell("# BEGIN SOLUTION")
-    yield new_markdown_cell(text["solution"])
-    yield new_code_cell(exercises.reference(exercise))
-    yield new_raw_cell("# END SOLUTION")
-    own = [s.source for s in exercises.helpers(exercise)]
-    call = next(s.source for s in exercises.statements(exercise.starters) if exercises.is_check(s))
-    yield new_code_cell(blank_lines([*own, call]))
-    yield new_raw_cell("# BEGIN TESTS")
-    name, grading = exercise.answer, exercises.grading(exercise)
-    test = TEST.format(name=name, grading=grading)
-    yield new_code_cell(
-        f'""" # BEGIN TEST CONFIG\nhidden: true\npoints: {points}\n""" # END TEST CONFIG\n{test}'
+    yield from (
+        code_cells(exercise, text, points)
+        if checked
+        else within("SOLUTION", new_markdown_cell(text["solution"]))
     )
-    yield new_raw_cell("# END TESTS")
     yield new_raw_cell("# END QUESTION")
+
+
+def within(block, *cells):
+    return [new_raw_cell(f"# BEGIN {block}"), *cells, new_raw_cell(f"# END {block}")]
+
+
+def code_cells(exercise, text, points):
+    """What is given, the answer, the check that a learner sees and the test that grades."""
+    given = [line for line in exercises.given(exercise) if "import check" not in line]
+    yield new_code_cell(blank_lines(given))
+    yield from within("PROMPT", new_code_cell(exercises.starter(exercise)))
+    solution = (
+        new_markdown_cell(text["solution"]),
+        new_code_cell(
+            f"# BEGIN SOLUTION NO PROMPT\n{exercises.reference(exercise)}\n# END SOLUTION"
+        ),
+    )
+    yield from within("SOLUTION", *solution)
+    call = next(s for s in exercises.statements(exercise.starters) if exercises.is_check(s))
+    yield new_code_cell(blank_lines([s.source for s in [*exercises.helpers(exercise), call]]))
+    test = TEST.format(points=points, name=exercise.answer, grading=exercises.grading(exercise))
+    yield from within("TESTS", new_code_cell(test))
 
 
 def master(number, week):
@@ -128,19 +132,27 @@ def build(number, week):
     """Student and instructor editions and the autograder of a week's assignment."""
     from otter.assign import main as assign
 
-    name, out = f"assignment_{number}", OUT / "assignments"
+    name = f"assignment_{number}"
+    out = OUT / "assignments" / name
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        nbformat.write(master(number, week), f"{folder}/{name}.ipynb")
-        with open(f"{folder}/requirements.txt", "w", encoding="utf-8") as file:
-            file.write("twolayer\n")
+        folder = pathlib.Path(folder)
+        nbformat.write(master(number, week), folder / f"{name}.ipynb")
+        (folder / "requirements.txt").write_text(requirement(), "utf-8")
         with contextlib.redirect_stdout(io.StringIO()):
-            assign(f"{folder}/{name}.ipynb", f"{folder}/dist", no_pdfs=True)
-        shutil.rmtree(out / name, ignore_errors=True)
-        (out / name).mkdir(parents=True)
-        shutil.copy(f"{folder}/dist/student/{name}.ipynb", out / name / f"{name}.ipynb")
-        shutil.copy(
-            f"{folder}/dist/autograder/{name}.ipynb", out / name / f"{name}_solutions.ipynb"
-        )
-        for file in (chapters.pathlib.Path(folder) / "dist/autograder").glob("*.zip"):
-            shutil.copy(file, out / name / "autograder.zip")
+            assign(str(folder / f"{name}.ipynb"), str(folder / "dist"), no_pdfs=True)
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        for edition, file in (
+            ("student", f"{name}.ipynb"),
+            ("autograder", f"{name}_solutions.ipynb"),
+        ):
+            shutil.copy(folder / "dist" / edition / f"{name}.ipynb", out / file)
+        (archive,) = (folder / "dist" / "autograder").glob("*.zip")
+        shutil.copy(archive, out / f"{name}_autograder.zip")
+    return out
+
+
+def requirement():
+    repository = os.environ.get("BOOK_REPOSITORY", "")
+    return f"twolayer @ git+{repository}\n" if repository else "twolayer\n"

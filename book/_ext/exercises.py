@@ -293,9 +293,11 @@ def grade(answer):
     if not callable(answer):
         return "there is no function {name}"
     with _own["hidden"](answer, {hidden}):
-        said = _own["check"](answer, _cases, _expected{rest})
+        said = _own["check"](answer, _cases, _expected{rest}, seconds=30)
     if said == "correct":
         return ""
+    if "wrong value" not in said:
+        return str(said)
     for source, reason in {wrong!r}:
         space = dict(globals())
         exec(source, space)

@@ -71,16 +71,8 @@ def stop_kernels(patience=3):
         time.sleep(0.05)
 
 
-def execute(path, *, draft=False):
-    """Execute a chapter in its folder: the notebook with its outputs and its key.
-
-    The key is that of the files as they are before the run: what is edited meanwhile makes the
-    results stale.
-    """
-    notebook, run_of = jupytext.read(path), key(path)
-    notebook.cells.append(nbformat.v4.new_code_cell("import time\nprint(time.process_time())"))
-    sweeps = ROOT / "_build" / "sweep" / name(path)  # kept until the run is whole: it can go on
-    resumed = sweeps.exists()
+def run_cells(notebook, path, sweeps, *, draft=False):
+    """Run a notebook in the folder of a chapter, its sweeps kept in a folder of their own."""
     client = NotebookClient(
         notebook,
         timeout=TIMEOUT,
@@ -94,10 +86,24 @@ def execute(path, *, draft=False):
     try:
         if not stopping.is_set():
             run(client, os.environ | {"TWOLAYER_CACHE": str(sweeps)})
-            shutil.rmtree(sweeps, ignore_errors=True)
     finally:
         with lock:
             clients.discard(client)
+
+
+def execute(path, *, draft=False):
+    """Execute a chapter in its folder: the notebook with its outputs and its key.
+
+    The key is that of the files as they are before the run: what is edited meanwhile makes the
+    results stale.
+    """
+    notebook, run_of = jupytext.read(path), key(path)
+    notebook.cells.append(nbformat.v4.new_code_cell("import time\nprint(time.process_time())"))
+    sweeps = ROOT / "_build" / "sweep" / name(path)  # kept until the run is whole: it can go on
+    resumed = sweeps.exists()
+    run_cells(notebook, path, sweeps, draft=draft)
+    if not stopping.is_set():
+        shutil.rmtree(sweeps, ignore_errors=True)
     clock = notebook.cells.pop()
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
