@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := --line-length 78 _build/lint/*.ipynb
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book check test notebooks serve export lab pdf release links scorecard bench lint current clean
+.PHONY: help book course check test notebooks serve export lab pdf release links scorecard bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -68,9 +68,13 @@ serve: book  ## build, then serve the book at http://localhost:8000
 pdf: book  ## print the book and each of its parts, into _build/pdf (needs Chromium)
 	@$(BIN)/python book/_ext/pdf.py
 
-release: pdf export  ## what a release attaches, into _build/release: PDF, offline site, notebooks
+course: book  ## assignments, slides and handouts, into _build/course (PDF need Chromium)
+	@$(BIN)/python book/_ext/course.py
+
+release: pdf export course  ## what a release attaches, into _build/release: PDF, offline site, notebooks, course
 	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/notebooks.zip _build/release
 	@cd _build && ../$(BIN)/python -m zipfile -c release/offline-site.zip html
+	@cd _build/course && ../../$(BIN)/python -m zipfile -c ../release/course.zip assignments slides slides_pdf handouts
 
 scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails where one does not hold
 	@$(BIN)/python book/_ext/scorecard.py
@@ -82,8 +86,8 @@ links: .venv/.ready  ## check the external links; needs the network
 	@$(BIN)/jupyter-book build --builder linkcheck --quiet .
 
 lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
-	@$(BIN)/ruff check --quiet lib tests benchmarks book/_ext .github
-	@$(BIN)/ruff format --quiet --check lib tests benchmarks book/_ext .github
+	@$(BIN)/ruff check --quiet lib tests benchmarks book/_ext course .github
+	@$(BIN)/ruff format --quiet --check lib tests benchmarks book/_ext course .github
 	@rm -rf _build/lint
 	@$(BIN)/jupytext --quiet --to ../../_build/lint//ipynb $$($(BIN)/python book/_ext/chapters.py)
 	@$(BIN)/ruff check --quiet --ignore B905,SIM300 $(CELLS)

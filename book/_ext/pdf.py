@@ -25,6 +25,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 HTML, OUT = ROOT / "_build" / "html", ROOT / "_build" / "pdf"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ONLINE_ONLY = {"book/api"}  # as long as the rest of the book, and of use only where code runs
+COURSE = "The course"  # a document of its own, and no part of the book's
 FURNITURE = "a.headerlink, button, details.hide, noscript, script[type*=config], script[type*=json]"
 NUMERALS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X")
 PAGE = """<!doctype html><html lang="en" data-theme="light" data-mode="light">
@@ -79,11 +80,12 @@ def documents(root=ROOT):
         for caption, numbered, pages in parts
     ]
     references = [page for page in parts[-1][2] if page.endswith("/references")]
-    found = {"book": (title, [("", [first]), *groups])}
+    course = [group for group in groups if group[0] == COURSE]
+    found = {"book": (title, [("", [first]), *(g for g in groups if g not in course)])}
     for (caption, numbered, _), (heading, pages) in zip(parts, groups, strict=True):
         if numbered:
             found[name_of(caption)] = (title, [(heading, [*pages, *references])])
-    return found
+    return found | {name_of(COURSE): (title, course)}
 
 
 def needed(tag):
@@ -247,6 +249,15 @@ def pages_of(reader):
         name.removeprefix("/"): reader.get_destination_page_number(target) + 1
         for name, target in reader.named_destinations.items()
     }
+
+
+def handout(page, path):
+    """A page for students: as a document of its own, without the solutions of its exercises."""
+    document = Document(outline()[0], [("", [page])])
+    for solution in document.soup.select(".solution"):
+        solution.decompose()
+    with chromium() as browser:
+        typeset(browser, document, path)
 
 
 def main(*names):

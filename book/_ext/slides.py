@@ -190,19 +190,19 @@ def build():
         raise SystemExit("the slides have warnings")
 
 
-def print_deck(browser, name):
-    """A deck as PDF, a page a slide; its notes on pages of their own."""
+def print_deck(name):
+    """A deck as PDF, a page a slide, each followed by its notes."""
     import pypdf
-    from pdf import SET
+    from pdf import SET, chromium
 
     PDF.mkdir(parents=True, exist_ok=True)
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
-    page.route(re.compile("^https?:"), lambda route: route.abort())
-    page.goto((SLIDES / f"{name}.html").as_uri() + "?print-pdf&showNotes=separate-page")
-    page.evaluate(SET)
-    page.wait_for_selector(".pdf-page")
-    page.pdf(path=PDF / f"{name}.pdf", prefer_css_page_size=True, print_background=True)
-    page.close()
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 720})
+        page.route(re.compile("^https?:"), lambda route: route.abort())
+        page.goto((SLIDES / f"{name}.html").as_uri() + "?print-pdf&showNotes=separate-page")
+        page.wait_for_selector(".pdf-page")
+        page.evaluate(SET)
+        page.pdf(path=PDF / f"{name}.pdf", prefer_css_page_size=True, print_background=True)
     writer = pypdf.PdfWriter(clone_from=PDF / f"{name}.pdf")
     writer.metadata = {"/Title": title(DECKS / f"{name}.md")}
     writer.write(PDF / f"{name}.pdf")
