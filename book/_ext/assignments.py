@@ -6,12 +6,12 @@ graded by hand. Texts come from the built pages (``_build/course/texts.json``).
 """
 
 import contextlib
-import io
 import json
 import os
 import pathlib
 import re
 import shutil
+import sys
 import tempfile
 import warnings
 
@@ -128,6 +128,23 @@ def master(number, week):
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
 
 
+@contextlib.contextmanager
+def quiet():
+    """Without what otter and its kernels say; if they fail, the exception says it."""
+    sys.stdout.flush()
+    kept = os.dup(1), os.dup(2)
+    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+            for number, old in enumerate(kept, 1):
+                os.dup2(old, number)
+                os.close(old)
+
+
 def build(number, week):
     """Student and instructor editions and the autograder of a week's assignment."""
     from otter.assign import main as assign
@@ -139,7 +156,7 @@ def build(number, week):
         folder = pathlib.Path(folder)
         nbformat.write(master(number, week), folder / f"{name}.ipynb")
         (folder / "requirements.txt").write_text(requirement(), "utf-8")
-        with contextlib.redirect_stdout(io.StringIO()):
+        with quiet():
             assign(str(folder / f"{name}.ipynb"), str(folder / "dist"), no_pdfs=True)
         shutil.rmtree(out, ignore_errors=True)
         out.mkdir(parents=True)

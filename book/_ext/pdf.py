@@ -256,8 +256,11 @@ def handout(page, path):
     document = Document(outline()[0], [("", [page])])
     for solution in document.soup.select(".solution"):
         solution.decompose()
+    draft = OUT / f"{path.stem}_handout.pdf"  # its page takes what it needs from beside there
     with chromium() as browser:
-        typeset(browser, document, path)
+        typeset(browser, document, draft)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft.replace(path)
 
 
 def main(*names):

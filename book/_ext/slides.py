@@ -43,7 +43,7 @@ SETTINGS = {
     "revealjs_static_path": ["_static"],
     "revealjs_css_files": ["slides.css"],
     "revealjs_style_theme": "white",
-    "revealjs_script_plugins": [{"name": "RevealNotes", "src": "revealjs4/plugin/notes/notes.js"}],
+    "revealjs_script_plugins": [{"name": "RevealNotes", "src": "revealjs/plugin/notes/notes.js"}],
     "revealjs_script_conf": {
         "width": 1280,
         "height": 720,
