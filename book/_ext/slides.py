@@ -10,6 +10,7 @@ import json
 import logging
 import re
 import shutil
+import struct
 
 import chapters
 import jupytext
@@ -20,7 +21,9 @@ from exercises import needed, statements
 
 DECKS, SOURCE = chapters.ROOT / "course" / "decks", OUT / "decks"
 SLIDES, PDF = OUT / "slides", OUT / "slides_pdf"
-WIDTH, HEIGHT = 6.6, 3.25  # inches of a figure, shown 1200 pixels wide: 182 pixels an inch
+# inches of a figure, and how many pixels of a slide show one of its own (200 an inch): text of
+# 9.5 points is shown with 24 pixels, which is 18 points on a slide of 1280 pixels
+WIDTH, HEIGHT, SHOWN = 6.6, 3.2, 0.92
 PULL = re.compile(r"^@(?:(hero) (\w+)|(fig-[\w-]+)|(eq-[\w-]+))$", re.M)
 SMALL = f"""
 import matplotlib.pyplot as _plt
@@ -39,6 +42,7 @@ SETTINGS = {
     "suppress_warnings": ["myst.header"],
     "highlight_language": "none",
     "smartquotes": False,
+    "html_scaled_image_link": False,
     "mathjax_path": "mathjax/tex-svg.js",
     "revealjs_static_path": ["_static"],
     "revealjs_css_files": ["slides.css"],
@@ -141,12 +145,21 @@ def expanded(text):
                 tex = f"\\begin{{split}}\n{tex}\n\\end{{split}}"
             return f"$$\n{tex} \\tag{{{entry['number']}}}\n$$"
         label = figure or f"hero-{hero}"
-        alt = json.loads((SOURCE / "figures" / f"{label}.json").read_text("utf-8"))
-        number = known["figures"].get(label)
-        line = f"![{alt}](figures/{label}.png){{.figure}}"
-        return line + (f"\n\n*Figure {number}*" if number else "")
+        return figure_lines(label, known["figures"].get(label))
 
     return PULL.sub(pull, text).replace(":::{notes}", ":::{revealjs-notes}")
+
+
+def figure_lines(label, number):
+    """A figure that can be read from the last row, and its number in the book."""
+    image = SOURCE / "figures" / f"{label}.png"
+    alt = json.loads(image.with_suffix(".json").read_text("utf-8"))
+    width, _ = struct.unpack(">II", image.read_bytes()[16:24])
+    lines = [f"```{{image}} figures/{label}.png", f":alt: {alt}", ":class: figure"]
+    lines += [f":width: {round(width * SHOWN)}px", "```"]
+    if number:
+        lines += ["", "```{container} number", f"Figure {number}", "```"]
+    return "\n".join(lines)
 
 
 def write_sources():
