@@ -30,6 +30,7 @@ GRAMMAR = re.compile(
     rf"\*({'|'.join(KINDS)}), ({'|'.join(LEVELS)}), (\d+ minutes|{'|'.join(TIMES)}), "
     rf"({'|'.join(WEIGHTS)})\.(?: ({'|'.join(FLAGS)})\.)?\*"
 )
+SECONDS = 30  # for one call of an answer that is graded
 PART = re.compile(
     r"^:::\{(exercise-start|exercise-end|solution-start|solution-end)\} ?(.*)\n((?::\w.*\n)*):::$|"
     r"^(## .+)$",
@@ -241,13 +242,13 @@ def graded():
     return runpy.run_path(str(file))["GRADED"] if file.exists() else {}
 
 
-def grading(exercise, more=None):
+def grading(exercise):
     """Code that defines ``grade(answer)``: what is wrong with an answer; empty where it is right.
 
     It brings its own `check` and its own copy of all that the exercise needs, and hides the second
     route from the answer.
     """
-    more = more or graded().get(exercise.label, {"cases": "[]", "wrong": {}})
+    more = graded().get(exercise.label, {"cases": "[]", "wrong": {}})
     call, lines = exercise.call, []
     by_name, own = isinstance(call.args[1], ast.Name), helpers(exercise)
     bound = [k for k, s in enumerate(own) if by_name and call.args[1].id in s.binds]
@@ -274,6 +275,7 @@ def grading(exercise, more=None):
                 expected=ast.unparse(call.args[2]),
                 rest=rest,
                 hidden=hidden,
+                seconds=SECONDS,
                 wrong=wrong,
             ),
         ]
@@ -281,7 +283,7 @@ def grading(exercise, more=None):
 
 
 GRADE = """
-_own = {{"__name__": "grading"}}
+_own, _known = {{"__name__": "grading"}}, {{}}
 for _source in {sources!r}:
     exec(_source, _own)
 _cases, _expected = [c if isinstance(c, tuple) else (c,) for c in {cases}], {expected}
@@ -293,26 +295,35 @@ def grade(answer):
     if not callable(answer):
         return "there is no function {name}"
     with _own["hidden"](answer, {hidden}):
-        said = _own["check"](answer, _cases, _expected{rest}, seconds=30)
+        said = _own["check"](answer, _cases, _expected{rest}, seconds={seconds})
     if said == "correct":
         return ""
-    if "wrong value" not in said:
+    if any(words in said for words in ("raised", "longer", "return", "answered")):
         return str(said)
+    given = _own["outputs"](answer, _cases)
     for source, reason in {wrong!r}:
-        space = dict(globals())
-        exec(source, space)
-        if _own["agree"](answer, space["{name}"], _cases):
+        if source not in _known:
+            space = dict(globals())
+            exec(source, space)
+            _known[source] = _own["outputs"](space["{name}"], _cases)
+        if _own["agree"](given, _known[source]):
             return f"{{said}}: {{reason}}"
     return str(said)
 """
 
 
-def grade(exercise, answer, more=None):
-    """What the grading says of an answer's source; empty where it is right."""
-    space, own = {"__name__": "grading"}, {"__name__": "submission"}
-    exec(grading(exercise, more), space)
-    exec("\n".join([*given(exercise), *(s.source for s in helpers(exercise)), answer]), own)
-    return space["grade"](own.get(exercise.answer))
+def grader(exercise):
+    """Says of an answer's source what the grading says; prepared once for many answers."""
+    space = {"__name__": "grading"}
+    exec(grading(exercise), space)
+    given_code = "\n".join([*given(exercise), *(s.source for s in helpers(exercise))])
+
+    def say(answer):
+        own = {"__name__": "submission"}
+        exec(f"{given_code}\n{answer}", own)
+        return space["grade"](own.get(exercise.answer))
+
+    return say
 
 
 def main(*names):
@@ -325,14 +336,14 @@ def main(*names):
             continue
         begin, entry = time.perf_counter(), graded().get(exercise.label)
         try:
-            said = grade(exercise, reference(exercise))
+            say = grader(exercise)
+            said = say(reference(exercise))
             faults = [f"reference: {said}"] if said else []
-            empty = written(exercise, "...")
-            if "return ..." in empty and grade(exercise, empty) != "not answered yet":
-                faults.append("empty answer: " + grade(exercise, empty))
+            if (said := say(written(exercise, "..."))) != "not answered yet":
+                faults.append(f"empty answer: {said}")
             for text, reason in (entry or {"wrong": {}})["wrong"].items():
-                said = grade(exercise, written(exercise, text))
-                if not said.endswith(reason):
+                said = say(written(exercise, text))
+                if not said.endswith(f": {reason}"):
                     faults.append(f"{text!r}: {said or 'PASSES'}")
         except Exception as error:
             faults = [f"{type(error).__name__}: {error}"]

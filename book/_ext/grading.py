@@ -23,14 +23,21 @@ def hidden(answer, names):
         seen.update(taken)
 
 
-def agree(answer, known, cases):
-    """Whether an answer gives what a known wrong answer gives, in all cases."""
-    try:
-        for case in cases:
-            case = case if isinstance(case, tuple) else (case,)
-            values = [np.asarray(f(*copy.deepcopy(case)), float) for f in (answer, known)]
-            if not np.allclose(*values, rtol=1e-9, equal_nan=True):
-                return False
-    except Exception:
+def outputs(answer, cases):
+    """What an answer gives in each case; None from the first on in which it raises."""
+    found = []
+    for case in cases:
+        try:
+            found.append(np.asarray(answer(*copy.deepcopy(case)), float))
+        except Exception:
+            found.append(None)
+            break
+    return found
+
+
+def agree(first, second):
+    """Whether two lists of outputs are the same."""
+    if len(first) != len(second) or first[-1] is None or second[-1] is None:
         return False
-    return True
+    pairs = zip(first, second, strict=True)
+    return all(a.shape == b.shape and np.allclose(a, b, 1e-9, equal_nan=True) for a, b in pairs)

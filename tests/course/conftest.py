@@ -1,0 +1,16 @@
+import assignments
+import course
+import exercises
+import pytest
+
+from ..book.conftest import chromium, html, site  # noqa: F401 - fixtures
+
+EXERCISES = exercises.all_exercises()
+CHECKED = {label: e for label, e in EXERCISES.items() if e.call}
+WEEKS = course.plan()["weeks"]
+
+
+@pytest.fixture(scope="session")
+def texts(html):  # noqa: F811
+    """What the built book says of each exercise, equation and figure."""
+    return assignments.texts()
