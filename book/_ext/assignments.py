@@ -18,6 +18,7 @@ import warnings
 import chapters
 import exercises
 import nbformat
+import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_raw_cell
 
 OUT = chapters.ROOT / "_build" / "course"
@@ -145,12 +146,12 @@ def quiet():
                 os.close(old)
 
 
-def build(number, week):
+def build(number, week, out=OUT / "assignments"):
     """Student and instructor editions and the autograder of a week's assignment."""
     from otter.assign import main as assign
 
     name = f"assignment_{number}"
-    out = OUT / "assignments" / name
+    out = out / name
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         folder = pathlib.Path(folder)
@@ -173,3 +174,8 @@ def build(number, week):
 def requirement():
     repository = os.environ.get("BOOK_REPOSITORY", "")
     return f"twolayer @ git+{repository}\n" if repository else "twolayer\n"
+
+
+if __name__ == "__main__":
+    weeks = yaml.safe_load((chapters.ROOT / "course" / "course.yml").read_text("utf-8"))["weeks"]
+    build(int(sys.argv[1]), weeks[int(sys.argv[1]) - 1], pathlib.Path(sys.argv[2]))

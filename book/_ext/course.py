@@ -127,7 +127,8 @@ def timed(function, *arguments):
     return time.monotonic() - begin
 
 
-def main():
+def main(only=""):
+    """Make all, or of the course only the ``slides``."""
     if not assignments.TEXTS.exists():
         sys.exit("the book is not built: run `make book` first")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -135,9 +136,12 @@ def main():
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(os.cpu_count(), mp_context=context) as pool:
         try:
-            first = [*figure_products(), *assignment_products(), *handout_products()]
+            first = [*figure_products()]
+            if only != "slides":
+                first += [*assignment_products(), *handout_products()]
             made = make(first, pool) + make([*slide_products()], pool)
-            made += make([*printed_products()], pool)
+            if only != "slides":
+                made += make([*printed_products()], pool)
         except KeyboardInterrupt:
             pool.shutdown(wait=False, cancel_futures=True)
             sys.exit("interrupted: what finished is kept; the same command goes on from there")
@@ -145,4 +149,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

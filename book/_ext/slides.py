@@ -139,15 +139,19 @@ def expanded(text):
     def pull(found):
         _, hero, figure, equation = found.groups()
         if equation:
-            entry = known["equations"][equation]
-            tex = entry["tex"]
-            if r"\\" in re.sub(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", "", tex, flags=re.S):
-                tex = f"\\begin{{split}}\n{tex}\n\\end{{split}}"
-            return f"$$\n{tex} \\tag{{{entry['number']}}}\n$$"
+            return equation_lines(**known["equations"][equation])
         label = figure or f"hero-{hero}"
         return figure_lines(label, known["figures"].get(label))
 
     return PULL.sub(pull, text).replace(":::{notes}", ":::{revealjs-notes}")
+
+
+def equation_lines(number, tex):
+    """An equation with its number in the book."""
+    if r"\\" in re.sub(r"\\begin\{(\w+\*?)\}.*?\\end\{\1\}", "", tex, flags=re.S):
+        tex = f"\\begin{{split}}\n{tex}\n\\end{{split}}"
+    body = f"\\begin{{equation}}\n{tex}\n\\tag{{{number}}}\n\\end{{equation}}"
+    return f"```{{math}}\n:nowrap:\n\n{body}\n```"
 
 
 def figure_lines(label, number):

@@ -1,6 +1,7 @@
 import functools
 import http.server
 import os
+import pathlib
 import shutil
 import threading
 
@@ -15,7 +16,17 @@ PAGES = sorted(
     for p in BOOK.rglob("*.md")
     if not any(part.startswith(("_", ".")) for part in p.relative_to(BOOK).parts)
 )
-CHAPTERS, name = chapters.chapters(), chapters.name
+COURSE = [
+    p for part in ("", "notes", "labs") for p in sorted((ROOT / "course" / part).glob("*.md"))
+]
+CHAPTERS = chapters.chapters()
+
+
+def name(path):
+    """A page by its path from the folder ``book``, without suffix."""
+    return pathlib.Path(os.path.relpath(path, BOOK)).with_suffix("").as_posix()
+
+
 PRIMERS = [path for path in CHAPTERS if path.stem.endswith("_primer")]  # no claims, no slider
 SLIDERS = [p for p in CHAPTERS if not p.stem.endswith("_in_depth") and p not in PRIMERS]
 

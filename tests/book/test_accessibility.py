@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from .conftest import CHAPTERS, PAGES, name
+from .conftest import CHAPTERS, COURSE, PAGES, name
 from .test_pages import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.built]
@@ -43,7 +43,7 @@ def ready(visit):
     visit.page.wait_for_timeout(400)
 
 
-@pytest.mark.parametrize("page", map(name, PAGES))
+@pytest.mark.parametrize("page", map(name, PAGES + COURSE))
 def test_no_violation_in_the_light_and_none_of_colour_in_the_dark(chromium, site, page):
     with Visit(chromium, site, page) as visit:
         ready(visit)

@@ -15,9 +15,12 @@ CHAPTER = PARTS[0][2][-1]
 
 def test_documents_are_the_book_and_its_numbered_parts():
     documents = pdf.documents()
-    assert list(documents) == ["book", *(pdf.name_of(c) for c, numbered, _ in PARTS if numbered)]
+    numbered = [pdf.name_of(c) for c, numbered, _ in PARTS if numbered]
+    assert list(documents) == ["book", *numbered, "the_course"]
     whole = [page for _, pages in documents["book"][1] for page in pages]
-    assert whole == [FIRST, *(page for _, _, pages in PARTS for page in pages)]
+    assert whole == [FIRST, *(page for c, _, pages in PARTS if c != pdf.COURSE for page in pages)]
+    ((_, course),) = documents["the_course"][1]
+    whole += course
     for page in whole:
         assert (ROOT / f"{page}.md").exists()
 

@@ -9,7 +9,7 @@ import pytest
 
 from twolayer.lab.sweep import load
 
-from .conftest import BOOK, CHAPTERS, PAGES, PRIMERS, ROOT, name, source
+from .conftest import BOOK, CHAPTERS, COURSE, PAGES, PRIMERS, ROOT, name, source
 
 
 def marks(paths):
@@ -247,14 +247,15 @@ def test_claim_table_and_compared_numbers(path):
     assert code(path, tag="nbval-check-output"), "headline numbers compared"
 
 
-@pytest.mark.parametrize("path", PAGES, ids=name)
+@pytest.mark.parametrize("path", PAGES + COURSE, ids=name)
 def test_links_between_files_resolve(path):
     text = path.read_text("utf-8")
     for target in re.findall(r"\]\(((?!https?:|#)[^)\s]+)\)", text):
         place = path.parent / target.split("#")[0]
         assert place.exists() or place.with_suffix(".md").exists(), target
     for target in re.findall(r"\{doc\}`([^`<]+)`", text):
-        assert (path.parent / f"{target}.md").exists(), target
+        folder = ROOT if target.startswith("/") else path.parent
+        assert (folder / f"{target.removeprefix('/')}.md").exists(), target
 
 
 def test_mathematics_needs_no_extension_that_is_not_shipped():
@@ -263,7 +264,7 @@ def test_mathematics_needs_no_extension_that_is_not_shipped():
     (listed,) = re.findall(r"expandable\)\(\{(action:.*?)\}\)\}", script)
     fetched = set(re.findall(r'"(\w+)"', listed))
     assert {"boldsymbol", "cancel", "color"} <= fetched
-    for path in [*PAGES, BOOK / "notation.yml"]:
+    for path in [*PAGES, *COURSE, *(ROOT / "course").rglob("*.yml"), BOOK / "notation.yml"]:
         formulas = re.findall(r"\$\$.*?\$\$|\$[^$\n]+\$", path.read_text("utf-8"), re.S)
         used = set(re.findall(r"\\([A-Za-z]+)", " ".join(formulas)))
         assert not used & fetched, path
@@ -273,7 +274,7 @@ def test_every_page_is_in_the_contents_and_every_reference_is_used():
     toc = (ROOT / "_toc.yml").read_text()
     assert all(f"book/{name(path)}" in toc for path in PAGES)
     keys = re.findall(r"^@\w+\{(\w+),", (BOOK / "references.bib").read_text("utf-8"), re.M)
-    text = "".join(path.read_text("utf-8") for path in PAGES)
+    text = "".join(path.read_text("utf-8") for path in PAGES + COURSE)
     cited = {
         key for group in re.findall(r"\{cite:?\w*\}`([^`]+)`", text) for key in group.split(",")
     }

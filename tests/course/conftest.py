@@ -14,3 +14,11 @@ WEEKS = course.plan()["weeks"]
 def texts(html):  # noqa: F811
     """What the built book says of each exercise, equation and figure."""
     return assignments.texts()
+
+
+@pytest.fixture(scope="session")
+def course_built(html):  # noqa: F811
+    """What `make course` made."""
+    if not (course.OUT / "slides" / "index.html").exists():
+        pytest.fail("the course is not built: run `make course` first")
+    return course.OUT
