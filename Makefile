@@ -87,8 +87,8 @@ links: .venv/.ready  ## check the external links; needs the network
 	@$(BIN)/jupyter-book build --builder linkcheck --quiet .
 
 lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
-	@$(BIN)/ruff check --quiet lib tests benchmarks book/_ext course .github
-	@$(BIN)/ruff format --quiet --check lib tests benchmarks book/_ext course .github
+	@$(BIN)/ruff check --quiet lib tests benchmarks book/_ext course/cases.py .github
+	@$(BIN)/ruff format --quiet --check lib tests benchmarks book/_ext course/cases.py .github
 	@rm -rf _build/lint
 	@$(BIN)/jupytext --quiet --to ../../_build/lint//ipynb $$($(BIN)/python book/_ext/chapters.py)
 	@$(BIN)/ruff check --quiet --ignore B905,SIM300 $(CELLS)

@@ -50,7 +50,7 @@ GRADED = {
             "np.log(left) / np.log1p(-eta * xi)": "the loss is a mean over the samples",
             "np.log1p(-left) / np.log1p(-eta * xi / n)": "`left` is the share that is still there",
             "np.log(left) / np.log1p(-eta * xi / n) / 2": "the error is asked for, not its square",
-            "-np.log1p(-eta * xi / n) / np.log(left)": "the ratio is turned upside down",
+            "-np.log1p(-eta * xi / n) / np.log(left)": "upside down, with a wrong sign",
             "np.log(left) / np.log1p(eta * xi / n)": "the error should shrink",
             "np.log(left) / np.log1p(-xi / n)": "the step size is ignored",
             "(1 - eta * xi / n) ** left": "share and number of steps are swapped",
@@ -236,7 +236,7 @@ GRADED = {
         "wrong": {
             "min(1.0, n / d)": "the linear modes do not get all samples: others take their part",
             "0.44": "a constant",
-            "n / (n + d)": "the modes of higher degrees take samples, too",
+            "n / (n + d)": "the share follows the budget, not this ratio",
             "def linear_share(d, n):\n"
             "    rng, found, there = np.random.default_rng(3), 0, 0\n"
             "    for _ in range(1000):\n"
@@ -389,7 +389,7 @@ GRADED = {
             "np.log(d / 4) / (4 * eta)": (
                 "the factor that keeps the neuron on the sphere is left out"
             ),
-            "np.log((d - 1) / 3) / (2 * eta)": "a factor is missing: the slope is twice the cosine",
+            "np.log((d - 1) / 3) / (2 * eta)": "a factor of the slope is missing",
             "np.log((d - 1) / 3) / 4": "the step size is ignored",
             "eta * np.log((d - 1) / 3) / 4": "a smaller step takes more time, not less",
             "np.log(d - 1) / (4 * eta)": "the end of the integral, at one half, is left out",
@@ -446,7 +446,7 @@ GRADED = {
             "friend(degree, rho)": "this is the friend's: nothing is repaired",
             "degree * rho ** (degree - 1)": "this is the slope of the loss without the sphere",
             "degree * rho ** (degree - 1) * np.sqrt(1 - rho**2)": (
-                "a step along the sphere costs a second factor like this one"
+                "the step along the sphere shrinks by another power"
             ),
             "degree * rho**degree * (1 - rho**2)": "the power of the cosine is that of the loss",
             "def repaired(degree, rho):\n"
@@ -498,8 +498,8 @@ GRADED = {
             "27 * delta**2": "the mean square of the slope is left out",
             "81 * delta": "the term of first order is odd in z, and vanishes",
             "162 * delta**2": "the first of the two steps has no drift at zero",
-            "324 * delta**2": "the normalisation of the polynomials is left out",
-            "15 * delta**2": "the label enters with its cube, not with its first power",
+            "324 * delta**2": "the label's polynomial is taken without its normalisation",
+            "9 * delta**2": "the average over the label is still to be taken",
             "81 * delta**3": "the drift over the step is asked",
         },
     },
@@ -508,7 +508,7 @@ GRADED = {
         "cases": "[(3.0, 0.5), (0.8, 1.5)]",
         "wrong": {
             "0.6057 * np.sqrt(2 / np.pi + (1 + noise**2) / alpha0)": (
-                "this is the strength of a step of size 1; at which size is it 1?"
+                "this is the strength of a step of size 1"
             ),
             "1 / np.sqrt(2 / np.pi + (1 + noise**2) / alpha0)": (
                 "the mean slope of the activation is left out"
@@ -598,7 +598,7 @@ GRADED = {
             "((q := z**2 + beta**2) - 1 - s / (q - 1)) / (q + s - 1)": (
                 "strength and width ratio are swapped"
             ),
-            "s**2 / (s**2 + z**2)": "the noise of the other rows is left out",
+            "s**2 / (s**2 + z**2)": "this is the side of the inputs, without the other rows",
             "0.8": "a constant",
         },
     },
@@ -789,7 +789,7 @@ GRADED = {
         "wrong": {
             "1 / beta": "the share of the eigenvalues that are not zero",
             "beta - 1": "zeros per dimension, not per neuron",
-            "(beta - 1) / (beta + 1)": "one term of the expanded root is left out",
+            "2 * (beta - 1) / (beta + 1)": "the term beside the root is left out",
             "1 - 1 / np.sqrt(beta)": "the count of the zeros has no root",
             "1 - 1 / beta**2": "the ratio of the sizes counts once",
             "0.5": "a constant",
@@ -845,7 +845,7 @@ GRADED = {
             "2 * c[2]": "that would be the curvature of He_2; h_2 is normalised",
             "np.sqrt(2) * c[1]": "the coefficients are counted from h_0 on",
             "np.sqrt(2) * c[2] + np.sqrt(6) * c[3]": (
-                "the mean of the cubic part's curvature is taken at one point"
+                "this is the curvature at one point, not its mean"
             ),
             "np.sqrt(2) * sum(c)": "coefficients are counted whose second derivative has mean zero",
         },
@@ -1408,7 +1408,7 @@ GRADED = {
             ),
             "np.sign(readout)"
             " * np.maximum(abs(readout) - 2 * np.array(decays) / (1 - 2 / np.pi), 0)": (
-                "the loss is half of the mean square"
+                "a unit of mass costs the decay once"
             ),
             "readout * np.maximum(1 - np.array(decays) / (1 - 2 / np.pi), 0)": (
                 "the decay takes the same from every mass, not the same share"
@@ -1613,13 +1613,13 @@ GRADED = {
         "wrong": {
             "0.5": "the mean Hessian does turn neurons here, long before the axes are chosen",
             "sum(v**2 for v in a_star[: len(a_star) // 2]) / sum(v**2 for v in a_star)": (
-                "masses go with the readouts, not with their squares"
+                "the wrong power of the readouts"
             ),
             "sum(a_star[: len(a_star) // 2])": "a share of all mass is asked for",
             "sum(a_star[len(a_star) // 2 :]) / sum(a_star)": "that is the other half",
             "a_star[0] / (a_star[0] + a_star[-1])": "only two of the axes are looked at",
             "sum(v**0.5 for v in a_star[: len(a_star) // 2]) / sum(v**0.5 for v in a_star)": (
-                "masses go with the readouts, not with their roots"
+                "another power of the readouts is the right one"
             ),
             "float(sum(a_star[: len(a_star) // 2]) > sum(a_star) / 2)": (
                 "the weaker axes are not forgotten"
