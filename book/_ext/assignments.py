@@ -6,6 +6,7 @@ graded by hand. Texts come from the built pages (``_build/course/texts.json``).
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -45,10 +46,10 @@ hidden: true
 points: {points}
 \"\"\" # END TEST CONFIG
 def test_{name}(env):
-    space = {{"__name__": "grading"}}
-    exec({grading!r}, space)
-    said = space["grade"](env.get({name!r}))
-    assert not said, said
+    own = {{"__name__": "grading"}}
+    exec({tools!r}, own)
+    said = own["ask"](env.get({name!r}), {program!r}, {hidden}, {seconds}, {word!r})
+    assert said == {word!r}, said
 """
 SETUP = "from twolayer.lab.exercises import check, limit_cells\n\nlimit_cells()"
 
@@ -106,7 +107,16 @@ def code_cells(exercise, text, points):
     yield from within("SOLUTION", *solution)
     call = next(s for s in exercises.statements(exercise.starters) if exercises.is_check(s))
     yield new_code_cell(blank_lines([s.source for s in [*exercises.helpers(exercise), call]]))
-    test = TEST.format(points=points, name=exercise.answer, grading=exercises.grading(exercise))
+    program = exercises.SERVE.format(grading=exercises.grading(exercise))
+    test = TEST.format(
+        points=points,
+        name=exercise.answer,
+        tools=exercises.tools(),
+        program=program,
+        hidden=exercises.hidden(exercise),
+        seconds=exercises.SECONDS,
+        word=hashlib.sha256(program.encode()).hexdigest(),
+    )
     yield from within("TESTS", new_code_cell(test))
 
 

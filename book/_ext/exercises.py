@@ -199,10 +199,6 @@ def given(exercise):
     return lines if "import numpy as np" in lines else ["import numpy as np", *lines]
 
 
-def _used(source):
-    return set().union(*(s.uses for s in statements([source])))
-
-
 def is_check(statement):
     return isinstance(statement.node, ast.Expr) and "check(" in statement.source
 
@@ -243,10 +239,10 @@ def graded():
 
 
 def grading(exercise):
-    """Code that defines ``grade(answer)``: what is wrong with an answer; empty where it is right.
+    """The judge's program: it defines ``_cases`` and ``judge(outputs)``, which says what is wrong.
 
-    It brings its own `check` and its own copy of all that the exercise needs, and hides the second
-    route from the answer.
+    It brings its own `check`, its own copy of all that the exercise needs and the wrong answers
+    that are known.
     """
     more = graded().get(exercise.label, {"cases": "[]", "wrong": {}})
     call, lines = exercise.call, []
@@ -256,72 +252,72 @@ def grading(exercise):
         lines.append(statement.source)
         if k in bound[-1:]:
             lines.append(f"{call.args[1].id} = [*{call.args[1].id}, *{more['cases']}]")
-    cases = (
-        ast.unparse(call.args[1]) if by_name else f"{ast.unparse(call.args[1])} + {more['cases']}"
-    )
-    rest = "".join(f", {k.arg}={ast.unparse(k.value)}" for k in call.keywords)
-    route = needed(_names(ast.unparse(call.args[2]))[1], own)
-    hidden = sorted({n for s in route if s.late for n in s.binds} - _used(reference(exercise)))
     wrong = [(written(exercise, text), reason) for text, reason in more["wrong"].items()]
-    files = ("lib/twolayer/lab/exercises.py", "book/_ext/grading.py")
-    return "\n".join(
-        [
-            *given(exercise),
-            *lines,
-            GRADE.format(
-                sources=[(chapters.ROOT / file).read_text("utf-8") for file in files],
-                name=exercise.answer,
-                cases=cases,
-                expected=ast.unparse(call.args[2]),
-                rest=rest,
-                hidden=hidden,
-                seconds=SECONDS,
-                wrong=wrong,
-            ),
-        ]
+    judge = JUDGE.format(
+        tools=tools(),
+        cases=ast.unparse(call.args[1]) + ("" if by_name else f" + {more['cases']}"),
+        expected=ast.unparse(call.args[2]),
+        options="".join(f"{k.arg!r}: {ast.unparse(k.value)}, " for k in call.keywords),
+        wrong=wrong,
+        name=exercise.answer,
+        seconds=SECONDS,
     )
+    return "\n".join([*given(exercise), *lines, judge])
 
 
-GRADE = """
+def tools():
+    """The texts of `check` and of what the grading does beside it."""
+    files = ("lib/twolayer/lab/exercises.py", "book/_ext/grading.py")
+    return "\n\n".join((chapters.ROOT / file).read_text("utf-8") for file in files)
+
+
+def hidden(exercise):
+    """Names of functions on which the second route rests, and the reference does not."""
+    route = needed(_names(ast.unparse(exercise.call.args[2]))[1], helpers(exercise))
+    used = set().union(*(s.uses for s in statements([reference(exercise)])))
+    return sorted({n for s in route if s.late for n in s.binds} - used)
+
+
+JUDGE = """
 _own, _known = {{"__name__": "grading"}}, {{}}
-for _source in {sources!r}:
-    exec(_source, _own)
+exec({tools!r}, _own)
 _cases, _expected = [c if isinstance(c, tuple) else (c,) for c in {cases}], {expected}
 if callable(_expected):
     _expected = [_expected(*_own["copy"].deepcopy(case)) for case in _cases]
 
 
-def grade(answer):
-    if not callable(answer):
-        return "there is no function {name}"
-    with _own["hidden"](answer, {hidden}):
-        said = _own["check"](answer, _cases, _expected{rest}, seconds={seconds})
-    if said == "correct":
-        return ""
-    if any(words in said for words in ("raised", "longer", "return", "answered")):
-        return str(said)
-    given = _own["outputs"](answer, _cases)
+def _wrong():
     for source, reason in {wrong!r}:
         if source not in _known:
             space = dict(globals())
             exec(source, space)
-            _known[source] = _own["outputs"](space["{name}"], _cases)
-        if _own["agree"](given, _known[source]):
-            return f"{{said}}: {{reason}}"
-    return str(said)
+            _known[source] = _own["collect"](space["{name}"], _cases, (), {seconds})
+        yield _known[source], reason
+
+
+def judge(outputs):
+    return _own["say"](outputs, _cases, _expected, _wrong(), {{{options}"seconds": {seconds}}})
+"""
+SERVE = """import sys
+
+_pipe, sys.stdout = sys.stdout.buffer, sys.stderr
+{grading}
+_own["serve"](_pipe, _cases, judge)
 """
 
 
 def grader(exercise):
-    """Says of an answer's source what the grading says; prepared once for many answers."""
-    space = {"__name__": "grading"}
-    exec(grading(exercise), space)
+    """Says of an answer's source what the grading says, in this process; for many answers."""
+    judge, side = {"__name__": "grading"}, {"__name__": "grading"}
+    exec(grading(exercise), judge)
+    exec(tools(), side)
     given_code = "\n".join([*given(exercise), *(s.source for s in helpers(exercise))])
 
     def say(answer):
         own = {"__name__": "submission"}
         exec(f"{given_code}\n{answer}", own)
-        return space["grade"](own.get(exercise.answer))
+        function = own[exercise.answer]
+        return judge["judge"](side["collect"](function, judge["_cases"], hidden(exercise), SECONDS))
 
     return say
 
