@@ -35,12 +35,14 @@ tests: {{ok_format: false}}
 generate: {{show_hidden: true, logo: false}}"""
 FRONT = """# {title}
 
-{words} There are {points} points. A code cell holds a function whose body is `...`: write your
-answer over it and run the cell below it, which says *not answered yet*, what is wrong, or
-*correct*, and never shows the right value. It is graded on these cases and on others. Where words
-are asked for, write them in the cell below the question. Before you hand it in, restart the kernel
-and run all cells: a cell with an error, or one that takes longer than five minutes, costs its own
-question only."""
+{words} There are {points} points: {automatic} for code, {by_hand} for words.
+
+A code cell holds a function whose body is `...`: write your answer over it and run the cell below
+it, which says *not answered yet*, what is wrong, or *correct*, and never shows the right value. It
+is graded on these cases and on others, all or nothing. Words that a question asks for beside its
+code go into a comment, for yourself; only questions without code are graded by their words. Before
+you hand it in, restart the kernel and run all cells: a cell with an error, or one that takes longer
+than five minutes, costs its own question only."""
 TEST = """\"\"\" # BEGIN TEST CONFIG
 hidden: true
 points: {points}
@@ -48,7 +50,7 @@ points: {points}
 def test_{name}(env):
     own = {{"__name__": "grading"}}
     exec({tools!r}, own)
-    said = own["ask"](env.get({name!r}), {program!r}, {hidden}, {seconds}, {word!r})
+    said = own["ask"](env.get({name!r}), {program!r}, {seconds}, {word!r})
     assert said == {word!r}, said
 """
 SETUP = "from twolayer.lab.exercises import check, limit_cells\n\nlimit_cells()"
@@ -95,7 +97,8 @@ def within(block, *cells):
 
 def code_cells(exercise, text, points):
     """What is given, the answer, the check that a learner sees and the test that grades."""
-    given = [line for line in exercises.given(exercise) if "import check" not in line]
+    given = exercises.given(exercise, students=True)
+    given = [line for line in given if "import check" not in line]
     yield new_code_cell(blank_lines(given))
     yield from within("PROMPT", new_code_cell(exercises.starter(exercise)))
     solution = (
@@ -105,15 +108,13 @@ def code_cells(exercise, text, points):
         ),
     )
     yield from within("SOLUTION", *solution)
-    call = next(s for s in exercises.statements(exercise.starters) if exercises.is_check(s))
-    yield new_code_cell(blank_lines([s.source for s in [*exercises.helpers(exercise), call]]))
+    yield new_code_cell(blank_lines(exercises.visible(exercise)))
     program = exercises.SERVE.format(grading=exercises.grading(exercise))
     test = TEST.format(
         points=points,
         name=exercise.answer,
         tools=exercises.tools(),
         program=program,
-        hidden=exercises.hidden(exercise),
         seconds=exercises.SECONDS,
         word=hashlib.sha256(program.encode()).hexdigest(),
     )
@@ -125,7 +126,15 @@ def master(number, week):
     book, known = exercises.all_exercises(), texts()["exercises"]
     points = week["homework"]
     title = f"Assignment {number}: {week['title']}"
-    front = FRONT.format(title=title, words=week["words"], points=sum(points.values()))
+    automatic = sum(value for label, value in points.items() if book[label].call)
+    total = sum(points.values())
+    front = FRONT.format(
+        title=title,
+        words=week["words"],
+        points=total,
+        automatic=automatic,
+        by_hand=total - automatic,
+    )
     cells = [
         new_raw_cell(CONFIG.format(name=f"assignment_{number}")),
         new_markdown_cell(front),

@@ -8,18 +8,23 @@ empty answer and each wrong answer.
 """
 
 import ast
+import base64
 import builtins
+import copy
 import dataclasses
 import functools
+import json
 import pathlib
 import re
 import runpy
 import symtable
 import sys
 import time
+import zlib
 
 import chapters
 import jupytext
+import numpy as np
 
 KINDS = ("Computation", "Derivation", "Experiment", "Discussion", "Open-ended")
 LEVELS = ("easy", "medium", "hard", "research")
@@ -188,9 +193,14 @@ def trimmed(statement, wanted):
     return ast.unparse(type(node)(**{**vars(node), "names": kept}))
 
 
-def given(exercise):
-    """The code of the chapter that statement and reference need, as a list of statements."""
+def given(exercise, *, students=False):
+    """The code of the chapter that statement and reference need, as a list of statements.
+
+    For students: without what only the second route needs.
+    """
     own = statements([*exercise.starters, reference(exercise)])
+    if students:
+        own = [*statements([starter(exercise), reference(exercise)]), *for_cases(exercise)]
     wanted = set().union(*(s.uses for s in own))
     defined = set().union(*(s.binds for s in own))
     chosen = needed(wanted - defined, statements(exercise.before))
@@ -271,11 +281,34 @@ def tools():
     return "\n\n".join((chapters.ROOT / file).read_text("utf-8") for file in files)
 
 
-def hidden(exercise):
-    """Names of functions on which the second route rests, and the reference does not."""
-    route = needed(_names(ast.unparse(exercise.call.args[2]))[1], helpers(exercise))
-    used = set().union(*(s.uses for s in statements([reference(exercise)])))
-    return sorted({n for s in route if s.late for n in s.binds} - used)
+def visible(exercise):
+    """The cell with which students check themselves: cases, and values that are not spelt out.
+
+    Not the second route: written into the answer, it would be right on all cases.
+    """
+    call, own = exercise.call, helpers(exercise)
+    space = {"__name__": "grading"}
+    exec("\n".join([*given(exercise), *(s.source for s in own)]), space)
+    cases, expected = (eval(ast.unparse(arg), space) for arg in call.args[1:3])
+    if callable(expected):
+        cases = [case if isinstance(case, tuple) else (case,) for case in cases]
+        expected = [expected(*copy.deepcopy(case)) for case in cases]
+    values = json.dumps([np.asarray(value, float).round(12).tolist() for value in expected])
+    packed = base64.b64encode(zlib.compress(values.encode())).decode()
+    rest = "".join(f", {k.arg}={ast.unparse(k.value)}" for k in call.keywords)
+    lines = [s.source for s in for_cases(exercise)]
+    lines += ["values = json.loads(zlib.decompress(base64.b64decode(", *quoted(packed), ")))"]
+    lines += [f"check({exercise.answer}, {ast.unparse(call.args[1])}, values{rest})"]
+    return ["import base64", "import json", "import zlib", *lines]
+
+
+def quoted(text, width=70):
+    return [f'    "{text[k : k + width]}"' for k in range(0, len(text), width)]
+
+
+def for_cases(exercise):
+    """The statements of the starter that its cases need."""
+    return needed(_names(ast.unparse(exercise.call.args[1]))[1], helpers(exercise))
 
 
 JUDGE = """
@@ -291,7 +324,7 @@ def _wrong():
         if source not in _known:
             space = dict(globals())
             exec(source, space)
-            _known[source] = _own["collect"](space["{name}"], _cases, (), {seconds})
+            _known[source] = _own["collect"](space["{name}"], _cases, {seconds})
         yield _known[source], reason
 
 
@@ -317,7 +350,7 @@ def grader(exercise):
         own = {"__name__": "submission"}
         exec(f"{given_code}\n{answer}", own)
         function = own[exercise.answer]
-        return judge["judge"](side["collect"](function, judge["_cases"], hidden(exercise), SECONDS))
+        return judge["judge"](side["collect"](function, judge["_cases"], SECONDS))
 
     return say
 

@@ -5,7 +5,6 @@ judge makes the cases and the right values; the student's process gets the cases
 and sends back plain numbers; the judge says what is wrong with them.
 """
 
-import contextlib
 import copy
 import json
 import os
@@ -16,46 +15,28 @@ import sys
 import numpy as np
 
 
-@contextlib.contextmanager
-def hidden(answer, names):
-    """Take names, and other names of the same things, from what an answer sees.
-
-    So the second route of a check is no solution.
-    """
-    seen = getattr(answer, "__globals__", {})
-    things = [seen[name] for name in names if name in seen]
-    taken = {k: v for k, v in seen.items() if any(v is thing for thing in things)}
-    for name in taken:
-        del seen[name]
-    try:
-        yield
-    finally:
-        seen.update(taken)
-
-
-def collect(answer, cases, names, seconds):
+def collect(answer, cases, seconds):
     """What an answer gives in each case: ["value", numbers] or ["raised", class, words].
 
     After a call that takes too long the others are not tried.
     """
     found = []
-    with hidden(answer, names):
-        for case in cases:
-            try:
-                with _limit(seconds):  # noqa: F821 - of twolayer.lab.exercises
-                    got = answer(*copy.deepcopy(case))
-                constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
-                if got is ... or (got is None and any(c is ... for c in constants)):
-                    found.append(["open"])
-                elif got is None:
-                    found.append(["none"])
-                else:
-                    found.append(["value", np.asarray(got, dtype=float).tolist()])
-            except _Late:  # noqa: F821
-                found += [["late"]] * (len(cases) - len(found))
-                break
-            except BaseException as error:  # also SystemExit: it costs this question only
-                found.append(["raised", type(error).__name__, str(error)])
+    for case in cases:
+        try:
+            with _limit(seconds):  # noqa: F821 - of twolayer.lab.exercises
+                got = answer(*copy.deepcopy(case))
+            constants = getattr(getattr(answer, "__code__", None), "co_consts", ())
+            if got is ... or (got is None and any(c is ... for c in constants)):
+                found.append(["open"])
+            elif got is None:
+                found.append(["none"])
+            else:
+                found.append(["value", np.asarray(got, dtype=float).tolist()])
+        except _Late:  # noqa: F821
+            found += [["late"]] * (len(cases) - len(found))
+            break
+        except BaseException as error:  # also SystemExit: it costs this question only
+            found.append(["raised", type(error).__name__, str(error)])
     return found
 
 
@@ -95,7 +76,7 @@ def say(outputs, cases, expected, known, options):
     return f"{said}: {reason}" if reason else str(said)
 
 
-def ask(answer, program, names, seconds, word):
+def ask(answer, program, seconds, word):
     """Have an answer judged: what is wrong with it, or `word`, which only the graded test knows."""
     if not callable(answer):
         return "there is no such function"
@@ -103,7 +84,7 @@ def ask(answer, program, names, seconds, word):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, env=os.environ | {"TQDM_DISABLE": "1"}, **pipes) as judge:
         cases = pickle.load(judge.stdout)
-        outputs = collect(answer, cases, names, seconds)
+        outputs = collect(answer, cases, seconds)
         judge.stdin.write(json.dumps([word, outputs]).encode())
         judge.stdin.close()
         return judge.stdout.read().decode()
