@@ -85,12 +85,17 @@ def printed_products():
         yield f"slides {deck.stem} as PDF", key, slides.print_deck, (deck.stem,), made
 
 
+def handed_out():
+    """The tutorials, and the pages in depth that assignments ask about."""
+    also = {name for week in plan()["weeks"] for name in week["also"]}
+    pages = chapters.chapters()
+    return [p for p in pages if not p.stem.endswith("_in_depth") or chapters.name(p) in also]
+
+
 def handout_products():
     styles = [(pdf.HTML / "_static" / name).read_bytes() for name in ("book.css", "print.css")]
-    for path in chapters.chapters():
+    for path in handed_out():
         page = f"book/{chapters.name(path)}"
-        if path.stem.endswith("_in_depth"):
-            continue
         key = digest((pdf.HTML / f"{page}.html").read_bytes(), *styles, *code("pdf"))
         made = OUT / "handouts" / f"{path.stem}.pdf"
         yield f"handout {path.stem}", key, pdf.handout, (page, made), made

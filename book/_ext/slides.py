@@ -53,6 +53,7 @@ SETTINGS = {
         "height": 720,
         "margin": 0,
         "center": False,
+        "controls": False,  # they lie over the figures; keys, swipes and the overview move on
         "hash": True,
         "slideNumber": "c",
         "transition": "none",

@@ -120,13 +120,17 @@ def test_leftovers_fail_the_build_and_name_the_place(monkeypatch, tmp_path):
     cell = nbformat.v4.new_markdown_cell("By {eq}`eq-x`")
     new = nbformat.v4.new_notebook(cells=[cell])
     monkeypatch.setattr(export, "FOLDER", tmp_path / "notebooks")
-    monkeypatch.setattr(export, "notebook", lambda app, page, twin: new)
+    monkeypatch.setattr(export, "notebook", lambda app, page, twin, tree: new)
+    monkeypatch.setattr(export, "texts", lambda app, page, tree: {})
+    monkeypatch.setattr(export, "TEXTS", tmp_path / "course" / "texts.json")
     monkeypatch.setattr(export, "labels", lambda env: set())
     monkeypatch.setattr(chapters, "current", lambda path, draft: chapters.twin(path))
     pages = {f"book/{name(CHAPTERS[0])}"}
     app = types.SimpleNamespace(
         builder=types.SimpleNamespace(name="html"),
-        env=types.SimpleNamespace(found_docs=pages),
+        env=types.SimpleNamespace(
+            found_docs=pages, get_and_resolve_doctree=lambda page, builder: None
+        ),
         outdir=tmp_path,
     )
     words = re.escape(f"{name(CHAPTERS[0])}.ipynb, cell 0: role '{{eq}}`'")

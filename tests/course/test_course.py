@@ -27,7 +27,9 @@ def test_six_weeks_of_two_lectures_a_lab_a_quiz_and_an_assignment():
         assert sum(week["homework"].values()) == 10
         checked = [label for label in week["homework"] if EXERCISES[label].call]
         assert 3 <= len(checked) < len(week["homework"]), "one in words"
-        for page in week["read"]:
+        pages = {EXERCISES[label].page for label in week["homework"]}
+        assert pages <= {*week["read"], *week["also"]}
+        for page in week["read"] + week["also"]:
             assert (chapters.ROOT / "book" / f"{page}.md").exists()
 
 
@@ -40,7 +42,7 @@ def test_the_first_assignment_needs_the_tutorials_only():
 def test_the_syllabus_says_the_same(number):
     week = WEEKS[number - 1]
     part = SYLLABUS.partition(f"\n## Week {number}:")[2].partition("\n## ")[0]
-    for page in week["read"]:
+    for page in week["read"] + week["also"]:
         assert f"{{doc}}`/book/{page}`" in part
     for file in (*week["lectures"], week["lab"]):
         assert f"{{doc}}`notes/{file}`" in part
