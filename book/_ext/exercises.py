@@ -200,12 +200,15 @@ def given(exercise, *, students=False):
     """
     own = statements([*exercise.starters, reference(exercise)])
     if students:
-        own = [*statements([starter(exercise), reference(exercise)]), *for_cases(exercise)]
+        told = [s for part in shown_helpers(exercise) for s in part]
+        own = [*statements([starter(exercise), reference(exercise)]), *told]
     wanted = set().union(*(s.uses for s in own))
     defined = set().union(*(s.binds for s in own))
     chosen = needed(wanted - defined, statements(exercise.before))
     wanted = wanted.union(*(s.uses for s in chosen))
     lines = [trimmed(s, wanted) for s in chosen]
+    if students:
+        lines += [s.source for s in shown_helpers(exercise)[0]]
     return lines if "import numpy as np" in lines else ["import numpy as np", *lines]
 
 
@@ -293,10 +296,10 @@ def visible(exercise):
     if callable(expected):
         cases = [case if isinstance(case, tuple) else (case,) for case in cases]
         expected = [expected(*copy.deepcopy(case)) for case in cases]
-    values = json.dumps([np.asarray(value, float).round(12).tolist() for value in expected])
+    values = json.dumps([np.asarray(value, float).tolist() for value in expected])
     packed = base64.b64encode(zlib.compress(values.encode())).decode()
     rest = "".join(f", {k.arg}={ast.unparse(k.value)}" for k in call.keywords)
-    lines = [s.source for s in for_cases(exercise)]
+    lines = [s.source for s in shown_helpers(exercise)[1]]
     lines += ["values = json.loads(zlib.decompress(base64.b64decode(", *quoted(packed), ")))"]
     lines += [f"check({exercise.answer}, {ast.unparse(call.args[1])}, values{rest})"]
     return ["import base64", "import json", "import zlib", *lines]
@@ -306,9 +309,19 @@ def quoted(text, width=70):
     return [f'    "{text[k : k + width]}"' for k in range(0, len(text), width)]
 
 
-def for_cases(exercise):
-    """The statements of the starter that its cases need."""
-    return needed(_names(ast.unparse(exercise.call.args[1]))[1], helpers(exercise))
+def shown_helpers(exercise):
+    """The statements beside the answer that students get: all but what only the second route needs.
+
+    Those that answer or reference need come first, and those that the cases need after them.
+    """
+    own = helpers(exercise)
+    uses = set().union(*(s.uses for s in statements([starter(exercise), reference(exercise)])))
+    before = needed(uses, own)
+    cases = needed(_names(ast.unparse(exercise.call.args[1]))[1], own)
+    route = needed(_names(ast.unparse(exercise.call.args[2]))[1], own)
+    names = set().union(*(s.binds for s in cases if s not in before))
+    told = [s for s in own if s in before or not (s in route or s in cases or s.uses & names)]
+    return told, [s for s in own if s not in told and (s in cases or s not in route)]
 
 
 JUDGE = """

@@ -6,6 +6,8 @@ import re
 import exercises
 import pytest
 
+from twolayer.lab.exercises import check as exercise_check
+
 from .conftest import CHECKED, EXERCISES
 
 CHAPTERS = collections.defaultdict(list)
@@ -67,6 +69,11 @@ def test_answers_are_graded(label, no_sound):
     say = exercises.grader(exercise)
     assert say(exercises.reference(exercise)) == ""
     assert say(exercises.written(exercise, "...")) == "not answered yet"
+    seen = [*exercises.given(exercise, students=True), exercises.reference(exercise)]
+    *lines, last = exercises.visible(exercise)
+    space = {"check": exercise_check}
+    exec("\n".join([*seen, *lines, f"said = {last}"]), space)
+    assert space["said"] == "correct", "what students run says so"
     assert len(entry["wrong"]) >= 3
     for text, reason in entry["wrong"].items():
         assert say(exercises.written(exercise, text)).endswith(f": {reason}"), text
