@@ -184,7 +184,9 @@ def build(number, week, out=OUT / "assignments"):
             ("student", f"{name}.ipynb"),
             ("autograder", f"{name}_solutions.ipynb"),
         ):
-            shutil.copy(folder / "dist" / edition / f"{name}.ipynb", out / file)
+            notebook = nbformat.read(folder / "dist" / edition / f"{name}.ipynb", 4)
+            notebook.cells = [cell for cell in notebook.cells if cell.source.strip()]
+            nbformat.write(notebook, out / file)  # a solution that is taken out leaves a blank
         (archive,) = (folder / "dist" / "autograder").glob("*.zip")
         shutil.copy(archive, out / f"{name}_autograder.zip")
     return out

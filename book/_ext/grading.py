@@ -72,7 +72,8 @@ def say(outputs, cases, expected, known, options):
     said = check(replay(outputs), cases, expected, **options)  # noqa: F821
     if said == "correct":
         return ""
-    reason = next((why for others, why in known if agree(outputs, others)), None)
+    given = all(kind == "value" for kind, *_ in outputs)
+    reason = next((why for others, why in known if agree(outputs, others)), None) if given else None
     return f"{said}: {reason}" if reason else str(said)
 
 

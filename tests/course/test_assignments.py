@@ -85,6 +85,7 @@ def test_both_editions_hold_the_questions_of_the_week(built, number):
     homework, folder = WEEKS[number - 1]["homework"], built(number)
     solutions = nbformat.read(folder / f"assignment_{number}_solutions.ipynb", 4)
     for notebook in (student(folder), solutions):
+        assert all(cell.source.strip() for cell in notebook.cells)
         text = "\n".join(cell.source for cell in notebook.cells)
         for label in homework:
             assert f"## {assignments.texts()['exercises'][label]['title']}" in text
