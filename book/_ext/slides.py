@@ -58,6 +58,7 @@ SETTINGS = {
         "slideNumber": "c",
         "transition": "none",
         "showNotes": False,
+        "pdfMaxPagesPerSlide": 1,  # pages are laid out before formulas are set, which need less
     },
 }
 

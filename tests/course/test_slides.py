@@ -12,6 +12,7 @@ each_deck = pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.stem)
 SEEN = """() => [...document.querySelectorAll('.pdf-page')].map((page, number) => {
     const frame = page.getBoundingClientRect(), found = {faults: [], notes: false};
     const title = page.querySelector('h1, h2')?.textContent.trim() ?? `slide ${number + 1}`;
+    if (Math.abs(frame.height - 720) > 2) found.faults.push(`${title}: ${frame.height} high`);
     found.notes = !!page.querySelector('.speaker-notes-pdf, aside.notes');
     const walker = document.createTreeWalker(page, NodeFilter.SHOW_TEXT);
     while (walker.nextNode()) {
