@@ -20,7 +20,7 @@ from twolayer.hermite import nodes
 from twolayer.theory import _spike
 
 _REACH = 9.0  # of k and g, in standard deviations
-_STEP = 0.12  # of the grid, in asinh
+STEP = 0.12  # of the grid, in asinh
 _STEPS = 60  # of Newton
 
 
@@ -46,9 +46,9 @@ class Inputs(NamedTuple):
     rest: np.ndarray  # E[(y - e0 - e1 xi)^2 given k]
 
 
-def graded(width, reach=_REACH):
+def graded(width, reach=_REACH, step=STEP):
     """Nodes dense near 0, within `width`, wider apart further out; weights of dx."""
-    count = math.ceil(math.asinh(reach / width) / _STEP)
+    count = math.ceil(math.asinh(reach / width) / step)
     t = math.asinh(reach / width) / count * np.arange(-count, count + 1)
     return width * np.sinh(t), width * np.cosh(t) * t[count + 1]
 
@@ -73,9 +73,7 @@ def neurons(activation, r, excess, readout, k):
     f, k = activations.get(activation), np.array(k)
     g, v = law(readout, r)
     half = len(g) // 2 if f.parity else 0  # an odd or even function at -g is known from g
-    found = [
-        _spike.moments(f, r * size * k, math.sqrt(1 + excess * size**2)) for size in g[half:]
-    ]
+    found = [_spike.moments(f, r * size * k, math.sqrt(1 + excess * size**2)) for size in g[half:]]
     mean, linear, _, rest = np.array(found).transpose(1, 2, 0)
     if f.parity:
         back = slice(None, 0 if len(g) % 2 else None, -1)

@@ -90,9 +90,9 @@ class Step:
                 f"activation={self.activation!r} has E[sigma'] = 0: no step gives a spike"
             )
         if self.link is not None:
-            self._check_mean(_mean(self.link), "link", self.link)
+            self.check_mean(_mean(self.link), "link", self.link)
 
-    def _check_mean(self, mean, name, value):
+    def check_mean(self, mean, name, value):
         """Labels of mean 0 where the activation is not odd: else the step scales every neuron."""
         if self.r and activations.get(self.activation).parity != -1 and abs(mean) > 1e-9:
             raise ValueError(
