@@ -21,11 +21,19 @@ from numpy.typing import ArrayLike
 from twolayer import _checks, activations
 from twolayer.activations import Activation
 from twolayer.data import as_link
-from twolayer.theory import _bulk, _readouts, _spike
+from twolayer.theory import _bulk, _operator, _readouts, _spike
 from twolayer.theory.exact_curves import _pairs
 from twolayer.theory.one_step import FirstStep
 
-__all__ = ["Step", "learning_curve"]
+__all__ = [
+    "Step",
+    "crossing",
+    "floor",
+    "learning_curve",
+    "outliers",
+    "spikes",
+    "window_error",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,3 +214,238 @@ def learning_curve(step: Step, alpha: ArrayLike, ridge: ArrayLike) -> np.ndarray
     alpha, ridge = _pairs(alpha, ridge)
     inputs, neurons = _tables(step)
     return _readouts.curve(step, inputs, neurons, alpha, ridge, lambda fit: inputs.w @ fit.error)
+
+
+def _check(step, alpha=1.0, count=1):
+    if not isinstance(step, Step):
+        raise TypeError(f"step={step!r} must be a Step")
+    _checks.real("alpha", alpha, minimum=0, strict=True)
+    return _checks.positive_int("count", count)
+
+
+def spikes(step: Step, projection: ArrayLike = (), count: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """Strengths s_l of the spikes in the features, and the functions phi_l(k) that they carry.
+
+    The mean of a feature at (k, g), centred over k, is a sum of phi_l(k) chi_l(g) s_l / sqrt(m);
+    both have mean square 1. F/sqrt(n) then holds a spike of singular value s_l for each.
+
+    Parameters
+    ----------
+    step : Step
+    projection : array_like, shape (p,)
+        Where phi_l is evaluated.
+    count : int
+        The strongest so many; 0 where there are fewer.
+
+    Returns
+    -------
+    strengths : ndarray, shape (count,)
+    functions : ndarray, shape (count, p)
+        Positive where k is large.
+
+    Examples
+    --------
+    >>> step = Step("tanh", "sign", alpha0=16.0, r=0.1)
+    >>> strengths, functions = spikes(step, [2.0], count=2)
+    >>> strengths.round(3)  # sqrt(m) |mu_l| r^l is 1.354 and .0084
+    array([1.342, 0.007])
+    >>> functions[:, 0].round(2)  # h_l(2) is 2 and 0.82
+    array([1.99, 0.9 ])
+    """
+    count, k = _check(step, count=count), _checks.real_array("projection", projection, 1)
+    inputs, neurons = _tables(step)
+    found = _operator.spikes(inputs, neurons, step.m, count)
+    if not k.size:
+        return found.strengths, np.zeros((count, 0))
+    excess = step.excess(step.first.second_moment, step.gradient_norm)
+    there = _readouts.neurons(step.activation, step.r, excess, step.readout, tuple(k))
+    centred = there.mean - inputs.w @ neurons.mean
+    there = found.of_g @ (neurons.v * centred).T * math.sqrt(step.m)
+    size = np.where(found.strengths > 0, found.strengths, 1.0)
+    return found.strengths, there / size[:, None]
+
+
+def outliers(
+    step: Step, alpha: float, count: int = 3, resolved: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values of F/sqrt(n) outside the bulk, and what their left vectors show.
+
+    F holds the features sigma(w_j . x_i) of n = alpha d fresh samples, columns centred.
+
+    Parameters
+    ----------
+    step : Step
+    alpha : float
+        n/d, > 0.
+    count : int
+        The first so many singular values.
+    resolved : bool
+        False: a bulk with the same covariance at every (k, g), in closed form. True: the bulk of
+        each (k, g), from the fixed point of `learning_curve` at a negative ridge; in a second.
+
+    Returns
+    -------
+    values : ndarray, shape (count,)
+        The bulk's edge where there is no outlier.
+    overlaps : ndarray, shape (count,)
+        Squared overlap of the l-th left vector with phi_l of `spikes`; 0 inside the bulk.
+
+    Examples
+    --------
+    >>> step = Step("tanh", "sign", alpha0=16.0, r=1.5)
+    >>> values, overlaps = outliers(step, alpha=4.0)
+    >>> values.round(3), overlaps.round(3)
+    (array([11.363,  1.424,  1.125]), array([0.998, 0.782, 0.   ]))
+    """
+    count = _check(step, alpha, count)
+    kind = _operator.resolved if resolved else _operator.averaged
+    return kind(*_tables(step), alpha, step.width_ratio, step.d, count)
+
+
+def floor(step: Step) -> float:
+    """Least test error of any readout of these features, with unlimited samples and neurons.
+
+    What is left of E[y^2] after the best combination of M(k, g), k M1(k, g) and M1(k, g) zeta,
+    over all g; M1 is the part linear in a neuron's own input.
+
+    Parameters
+    ----------
+    step : Step
+
+    Examples
+    --------
+    >>> [round(floor(Step("tanh", "sign", 16.0, 0.5, readout=J)), 3) for J in (1, 2, "gaussian")]
+    [0.26, 0.177, 0.134]
+    """
+    _check(step)
+    inputs, neurons = _tables(step)
+    root = np.sqrt(inputs.w)[:, None]
+    along = np.c_[neurons.mean, inputs.k[:, None] * neurons.linear]
+    left = inputs.w @ inputs.rest
+    for functions, target in ((along, inputs.e0), (neurons.linear, inputs.e1)):
+        basis, values, _ = np.linalg.svd(root * functions, full_matrices=False)
+        basis = basis[:, values > 1e-9 * values[0]]
+        target = root[:, 0] * target
+        left += np.sum((target - basis @ (basis.T @ target)) ** 2)  # eq-hs-floor
+    return float(left)
+
+
+def window_error(step: Step, alpha: float, count: int = 4) -> float:
+    """Test error at the best ridge where r is small and r sqrt(m) is not: in closed form.
+
+    The error of short steps, less what the spikes beyond the first give.
+
+    Parameters
+    ----------
+    step : Step
+    alpha : float
+        n/d, > 0.
+    count : int
+        Spikes that count, the first included.
+
+    Examples
+    --------
+    >>> step = Step("tanh", "sign", alpha0=16.0, r=0.05, d=1e7)
+    >>> best = learning_curve(step, 8.0, np.geomspace(0.5, 2, 9)).min()
+    >>> round(window_error(step, 8.0), 3), round(float(best), 3)
+    (0.397, 0.396)
+    """
+    count = _check(step, alpha, count)
+    inputs, neurons = _tables(step)
+    found = _operator.spikes(inputs, neurons, step.m, count)
+    learnable = (found.of_k @ (inputs.w * inputs.e0)) ** 2
+    first, beta = step.first, step.width_ratio
+    floor, s2 = first.residual / first.slope**2, step.r**2 * step.m
+    log_gap = np.linspace(-30, 30, 241)
+    for _ in range(5):  # zoom
+        gap = np.exp(log_gap)
+        t = floor + gap
+        trace, slope = _operator.wishart(t, beta)
+        spread = beta / alpha * (1 - 2 * gap * trace - gap**2 * slope)  # eq-traces
+        error = first.second_moment - first.linear_part**2 * _linear(t, gap, beta, s2, step.cosine)
+        for s, size in zip(found.strengths[1:], learnable[1:], strict=True):
+            chi = (s / first.slope) ** 2
+            error -= size * chi * trace / (1 + chi * trace)
+            error += size * gap * chi * slope / (1 + chi * trace) ** 2  # eq-hs-window
+        error /= 1 - spread
+        error[alpha <= beta * (1 - gap * trace)] = np.inf  # that takes a ridge below 0
+        best = int(np.argmin(error))
+        log_gap = np.linspace(log_gap[max(best - 1, 0)], log_gap[min(best + 1, 240)], 241)
+    return float(error[best])
+
+
+def _linear(t, gap, beta, s2, cosine):
+    """The learnt share of the linear part, Q - gap Q', at strength^2 `s2`: eq-risk."""
+    trace, slope = _operator.wishart(t, beta)
+    T = 1 / (t * trace) - 1
+    T_slope = -(1 / t + slope / trace) / (t * trace)
+    size = 1 + (1 + s2) * T
+    along = T * (1 + T) / size
+    along_slope = T_slope * ((1 + 2 * T) * size - T * (1 + T) * (1 + s2)) / size**2
+    across = 1 - cosine**2
+    R, R_slope = across * T + cosine**2 * along, across * T_slope + cosine**2 * along_slope
+    return 1 - t * R + gap * (R + t * R_slope)
+
+
+def crossing(step: Step, alpha: float) -> float:
+    """The size eta of the shortest step after which the best ridge meets the linear bound.
+
+    Parameters
+    ----------
+    step : Step
+        Its r is not used.
+    alpha : float
+        n/d, > 0.
+
+    Returns
+    -------
+    float
+        nan where no r between 1e-4 and 20 does.
+
+    Examples
+    --------
+    >>> step = Step("tanh", "sign", alpha0=16.0, r=1.0, d=1e6)
+    >>> round(crossing(step, 8.0) / step.m ** (1 / 3), 2)
+    2.06
+    """
+    from scipy.optimize import brentq
+
+    _check(step, alpha)
+    centre = 0.0
+
+    def excess(log_r):
+        nonlocal centre
+        at = dataclasses.replace(step, r=math.exp(log_r))
+        error, centre = _least(at, alpha, centre)
+        return math.log(error / step.linear_bound)
+
+    low = max(math.log(0.5) - math.log(step.m) / 6, math.log(1e-4))
+    if excess(low) <= 0:
+        low = math.log(1e-4)
+    while excess(high := low + 0.4) > 0:
+        low = high
+        if low > math.log(20):
+            return math.nan
+    r = math.exp(brentq(excess, low, high, xtol=1e-5))
+    return dataclasses.replace(step, r=r).eta
+
+
+def _least(step, alpha, centre, width=0.5):
+    """The least error over ridges, by a parabola in log ridge, and where; `centre` to start at."""
+    errors = {}
+
+    def at(place):
+        if place not in errors:
+            errors[place] = math.log(learning_curve(step, alpha, math.exp(centre + place * width)))
+        return errors[place]
+
+    middle = 0
+    for _ in range(60):
+        better = min((-1, 1), key=lambda i: at(middle + i))
+        if at(middle + better) >= at(middle):
+            break
+        middle += better
+    left, here, right = (at(middle + i) for i in (-1, 0, 1))
+    shift = (left - right) / (2 * (left - 2 * here + right))
+    least = here - (left - right) * shift / 4
+    return math.exp(least), centre + (middle + shift) * width
