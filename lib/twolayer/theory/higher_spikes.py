@@ -366,7 +366,7 @@ def window_error(step: Step, alpha: float, count: int = 4) -> float:
         for s, size in zip(found.strengths[1:], learnable[1:], strict=True):
             chi = (s / first.slope) ** 2
             error -= size * chi * trace / (1 + chi * trace)
-            error += size * gap * chi * slope / (1 + chi * trace) ** 2  # eq-hs-window
+            error += size * gap * chi * slope / (1 + chi * trace) ** 2  # eq-hs-gain
         error /= 1 - spread
         error[alpha <= beta * (1 - gap * trace)] = np.inf  # that takes a ridge below 0
         best = int(np.argmin(error))
