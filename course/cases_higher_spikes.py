@@ -52,4 +52,54 @@ GRADED = {
             "1.3": "a constant",
         },
     },
+    # first_step/higher_spikes_in_depth
+    "ex-hs-decade": {
+        "cases": "[(2, 2.0), (4, 1.3), (1, 7.0)]",
+        "wrong": {
+            "factor ** (degree * (degree + 1))": "the exponent of a window is 1/2 - 1/(2 l)",
+            "factor ** (2 * degree)": "the window of the next degree moves with m, too",
+            "factor ** (2 * (degree + 1))": "the window of this degree moves with m, too",
+            "factor ** (1 / (2 * degree * (degree + 1)))": (
+                "this is the factor at a width, not the width for a factor"
+            ),
+            "factor ** (2 * degree * (degree - 1))": "this compares with the degree below",
+            "factor ** 12": "the degree is ignored",
+            "10.0 ** (2 * degree * (degree + 1))": "the factor is ignored",
+        },
+    },
+    "ex-hs-strong": {
+        "cases": "[(0.6, 0.8, 4.0, 5.0), (0.5, 0.2, 1.0, 3.0)]",
+        "wrong": {
+            """def strong_error(c1, c3, alpha0, alpha):
+    whole = one_step.FirstStep("tanh", (0.0, c1, 0.0, c3), alpha0, 1.0)
+    return one_step.ridge_risk(whole, 0.0, alpha)
+""": "nothing has been taken away: this is the error without a step",
+            """def strong_error(c1, c3, alpha0, alpha):
+    whole = one_step.FirstStep("tanh", (0.0, c1, 0.0, c3), alpha0, 1.0)
+    return one_step.ridge_risk(whole, 1e6, alpha)
+""": "the cubic is still there: only the first spike is strong",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + (c1**2 + c3**2) / alpha0)
+    noise, left = c3 * (1 - rho2) ** 0.5, c1 * (1 - rho2) ** 0.5
+    rest = one_step.FirstStep("tanh", (0.0, left), alpha0, 1.0, noise)
+    return one_step.ridge_risk(rest, 0.0, alpha)
+""": "a polynomial of degree 3 keeps the cube of the cosine",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + (c1**2 + c3**2) / alpha0)
+    left = c1 * (1 - rho2) ** 0.5
+    rest = one_step.FirstStep("tanh", (0.0, left), alpha0, 1.0)
+    return one_step.ridge_risk(rest, 0.0, alpha)
+""": "what the gradient missed of the cubic is noise",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + (c1**2 + c3**2) / alpha0)
+    return c1**2 * (1 - rho2) + c3**2 * (1 - rho2**3)
+""": "this is the size of what is left, not the error of a fit to it",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + c1**2 / alpha0)
+    noise, left = c3 * (1 - rho2**3) ** 0.5, c1 * (1 - rho2) ** 0.5
+    rest = one_step.FirstStep("tanh", (0.0, left), alpha0, 1.0, noise)
+    return one_step.ridge_risk(rest, 0.0, alpha)
+""": "the cubic part of the label makes the gradient noisier, too",
+        },
+    },
 }

@@ -350,6 +350,13 @@ def test_shuffled_labels_gain_nothing():
     assert after > start - 0.01
 
 
+def test_the_output_in_the_residual_lowers_the_error():
+    """By O(1/sqrt(m)); the same draws with and without it."""
+    step = at_size(Step("tanh", "sign", 16.0, 1.0, d=240.0), 0.2)
+    kept, out = (averaged(step, 8.0, 4, ridge=[0.5], output=flag)["error"][0] for flag in (1, 0))
+    assert 0 < (out - kept) / out < 0.02
+
+
 # --- what is refused
 
 
