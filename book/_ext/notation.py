@@ -4,6 +4,7 @@ A page gets its table where it says ```{notation}```; a chapter that does not sa
 end of "The setting". NAME and NAME_in_depth are pages of one chapter.
 """
 
+import functools
 import re
 
 import chapters
@@ -17,7 +18,12 @@ SETTING = re.compile(r"^## The setting\n.*?(?=^(?:\(\S+\)=\n+)?## )", re.M | re.
 
 def groups():
     """The source: groups of symbols, each with the chapters in which they hold."""
-    return yaml.safe_load(SOURCE.read_text("utf-8"))
+    return _parsed(SOURCE.read_text("utf-8"))
+
+
+@functools.cache
+def _parsed(text):
+    return yaml.safe_load(text)
 
 
 def symbols(row):

@@ -107,11 +107,12 @@ def test_chapters_on_the_end_of_training_share_one_notation():
 
 def test_names_in_code_exist():
     known, missing = library(), []
+    cells = {c: "\n".join(code(BOOK / f"{c}.md")) for c in NAMES}
     for group in notation.groups():
         for row in group["symbols"]:
             for word in filter(None, re.split(", ", row.get("code", ""))):
                 scope = NAMES if group["chapters"] == "all" else group["chapters"]
-                text = "\n".join(line for c in scope for line in code(BOOK / f"{c}.md"))
+                text = "\n".join(cells[chapter] for chapter in scope)
                 if word not in known and not re.search(rf"\b{word}\b", text):
                     missing.append((row["symbol"], word))
     assert missing == []
