@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import brentq
 
 from twolayer import activations
+from twolayer.activations import Activation
 from twolayer.hermite import he
 from twolayer.simulation.higher_spikes import run
 from twolayer.theory import _operator, exact_curves, one_step
@@ -24,6 +25,11 @@ from twolayer.theory.higher_spikes import (
 
 TANH = Step("tanh", "sign", 16.0, 1.5)
 RELU = Step("relu", "sign", 16.0, 0.5)
+EVERY = Activation(  # all three degrees, mean 0
+    "every",
+    lambda z: z + (z**2 - 1) / 2**0.5 + (z**3 - 3 * z) / 6**0.5,
+    lambda z: 1 + 2**0.5 * z + (z**2 - 1) * 1.5**0.5,
+)
 
 
 def gaussian_grid(reach, count):
@@ -256,6 +262,26 @@ def test_the_window_is_the_limit_of_the_curve(r):
     assert window_error(step, 8.0) == pytest.approx(want, rel=6 * r**2)
 
 
+@pytest.mark.parametrize(("d", "power"), [(1e6, 0.28), (1e6, 0.35), (1e6, 0.42), (1e12, 0.45)])
+def test_the_window_of_an_activation_with_every_degree(d, power):
+    """Columns centred: with the constant in the features the error is up to twice as large."""
+    step = Step(EVERY, (0.0, 0.7, 0.5, 0.5), 16.0, 1.0, d=d)
+    step = dataclasses.replace(step, r=d**power / step.eta)
+    ridges = np.geomspace(1, 1e4, 25)
+    want, raw = (learning_curve(step, 8.0, ridges, centred=flag).min() for flag in (True, False))
+    assert window_error(step, 8.0) == pytest.approx(want, rel=0.01 + 4 * step.r**2)
+    assert raw > 1.1 * want
+
+
+def test_a_constant_is_nothing_to_centred_features():
+    moved = Activation("moved", lambda z: EVERY(z) + 0.7, EVERY.derivative)
+    old, new = (Step(f, (0.0, 0.7, 0.5, 0.5), 16.0, 0.3, d=500) for f in (EVERY, moved))
+    want = learning_curve(old, 8.0, 1.0, centred=True)
+    assert learning_curve(new, 8.0, 1.0, centred=True) == pytest.approx(want, rel=1e-6)
+    assert abs(learning_curve(new, 8.0, 1.0) / learning_curve(old, 8.0, 1.0) - 1) > 0.002
+    assert learning_curve(TANH, 8.0, 1.0, True) == pytest.approx(learning_curve(TANH, 8.0, 1.0))
+
+
 def test_a_strong_component_saves_its_square():
     step = Step("tanh", (0, 0.8, 0, 0.6), 64.0, 0.03, d=1e14)
     none, all_of_it = (window_error(step, 8.0, count=c) for c in (1, 2))
@@ -330,8 +356,9 @@ def test_networks_have_the_outliers(step):
 
 def test_equal_readouts_show_no_cubic():
     step = dataclasses.replace(TANH, readout="equal")
-    found = averaged(step, 4.0, 3, count=2)
-    assert found["overlaps"][0][1, 1] == 0
+    found = averaged(step, 4.0, 3, count=2, against=TANH)
+    assert found["overlaps"][0][0, 0] > 0.9  # the line is there
+    assert found["overlaps"][0][1, 1] < 0.02
     assert found["values"][0][1] < outliers(TANH, 4.0)[0][1] - 0.3
 
 
@@ -341,6 +368,23 @@ def test_networks_have_the_error(size):
     mean, spread = averaged(step, 8.0, 6, ridge=[0.5, 2.0])["error"]
     want = learning_curve(step, 8.0, [0.5, 2.0])
     assert (abs(mean - want) < 3 * spread / 6**0.5 + 0.02 * want).all()
+
+
+def test_networks_with_centred_features_have_the_error():
+    step = Step(EVERY, (0.0, 0.7, 0.5, 0.5), 16.0, 1.0, d=320.0)
+    step = dataclasses.replace(step, r=320**0.34 / step.eta)
+    want, raw = (learning_curve(step, 8.0, 20.0, centred=flag) for flag in (True, False))
+    found = {
+        flag: [
+            run(step, 8.0, np.random.default_rng(i), ridge=[20.0], centred=flag)["error"][0]
+            for i in range(8)
+        ]
+        for flag in (True, False)
+    }
+    assert abs(np.mean(found[True]) - want) < 3 * np.std(found[True]) / 7**0.5 + 0.02 * want
+    gain = np.subtract(found[False], found[True])
+    assert abs(gain.mean() - (raw - want)) < 3 * gain.std() / 7**0.5 + 0.1 * (raw - want)
+    assert gain.mean() > 5 * gain.std() / 7**0.5
 
 
 def test_shuffled_labels_gain_nothing():
@@ -395,3 +439,5 @@ def test_bad_arguments_of_the_rest():
         floor(3)
     with pytest.raises(TypeError, match="rng=0"):
         run(TANH, 4.0, 0)
+    with pytest.raises(TypeError, match="against=2"):
+        run(TANH, 4.0, np.random.default_rng(0), against=2)

@@ -29,6 +29,8 @@ def run(
     count: int = 3,
     shuffled: bool = False,
     output: bool = True,
+    centred: bool = False,
+    against: Step | None = None,
     n_test: int = 4000,
 ) -> dict[str, np.ndarray]:
     """One network of input dimension `step.d`, after its own gradient step on n0 samples.
@@ -50,6 +52,10 @@ def run(
         True shuffles the labels of the step: its direction is then noise.
     output : bool
         False leaves the network's own output out of the residual of the step, as the theory does.
+    centred : bool
+        True centres the features' columns before readouts are fitted (and new features alike).
+    against : Step
+        Whose functions phi the singular vectors are compared with; by default the step's own.
     n_test : int
         Test samples.
 
@@ -58,7 +64,7 @@ def run(
     dict of ndarray
         ``values``, shape (count,), the largest singular values of F/sqrt(n), the columns of F
         centred; ``overlaps``, shape (count, count), the squared overlaps of the functions phi of
-        `twolayer.theory.higher_spikes.spikes` (rows) with left singular vectors; with `ridge`
+        `twolayer.theory.higher_spikes.spikes` (rows) with the left singular vectors; with `ridge`
         ``error``, shape (p,), the test errors of the readouts.
 
     Examples
@@ -75,14 +81,19 @@ def run(
     ridge = _checks.real_array("ridge", ridge, 1, minimum=0, strict=True)
     count = _checks.positive_int("count", count)
     n_test = _checks.positive_int("n_test", n_test)
+    against = step if against is None else against
+    if not isinstance(against, Step):
+        raise TypeError(f"against={against!r} must be a Step")
     data = SingleIndex(max(1, round(step.d)), step.link, step.noise)
     network, v = _stepped(step, data, rng, shuffled, output)
     x, y = data.sample(max(1, round(alpha * data.d)), rng)
     features = network.features(x).astype(float)
-    out = _spectrum(step, features * math.sqrt(network.m / len(x)), x @ v, count)
+    out = _spectrum(against, features * math.sqrt(network.m / len(x)), x @ v, count)
     if ridge.size:
         x_test, _ = data.sample(n_test, rng)
         test, target = network.features(x_test).astype(float), data.target(x_test)
+        if centred:
+            test, features = (part - features.mean(0) for part in (test, features))
         readouts = np.atleast_2d(fit_readout(features, y, ridge))
         missed = test @ readouts.T - target[:, None]
         out["error"] = (missed**2).mean(0) + step.noise**2

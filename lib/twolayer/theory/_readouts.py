@@ -95,12 +95,12 @@ class Fit(NamedTuple):
     jump: float  # largest jump of p from node to node
 
 
-def fit(inputs, neurons, alpha, width_ratio, d, ridge):
-    """The fit of n = alpha d samples by m = width_ratio d neurons.
+def fit(inputs, neurons, alpha, width_ratio, d, ridge, centred=False):
+    """The fit of n = alpha d samples by m = width_ratio d neurons, their columns centred or not.
 
     Errors hold for fresh samples, the noise of their labels included.
     """
-    problem = _Problem(inputs, neurons, alpha, width_ratio, d, ridge)
+    problem = _Problem(inputs, neurons, alpha, width_ratio, d, ridge, centred)
     with np.errstate(all="ignore"):
         loop, jacobian, converged = problem.solve()
         jump = np.max(abs(np.diff(loop.p)) * (inputs.w[1:] > _SEEN) * (inputs.w[:-1] > _SEEN))
@@ -123,8 +123,9 @@ class _Loop(NamedTuple):
 class _Problem:
     """The two equations, for G over the readouts and V over the inputs."""
 
-    def __init__(self, inputs, neurons, alpha, width_ratio, d, ridge):
+    def __init__(self, inputs, neurons, alpha, width_ratio, d, ridge, centred):
         self.inputs, self.neurons, self.d, self.ridge = inputs, neurons, d, ridge
+        self.centred = centred
         self.beta, self.n = width_ratio, alpha * d
         self.ratio = alpha / width_ratio  # n/m
         left, values, right = np.linalg.svd(neurons.linear, full_matrices=False)
@@ -188,12 +189,10 @@ class _Problem:
         root = np.sqrt(neurons.v * G)
         along = neurons.linear * (root / math.sqrt(self.d))
         none = np.zeros_like(along)
-        return np.block(
-            [
-                [neurons.mean * root, inputs.k[:, None] * along, inputs.mean[:, None] * along],
-                [none, none, inputs.std[:, None] * along],
-            ]
-        )
+        first = np.c_[neurons.mean * root, inputs.k[:, None] * along, inputs.mean[:, None] * along]
+        if self.centred:
+            first = first - inputs.w @ first
+        return np.block([[first], [none, none, inputs.std[:, None] * along]])
 
     def read(self, at, jacobian):
         """The learnt functions f0, f1 of k, and the test error at each k.
@@ -217,7 +216,7 @@ class _Problem:
         return f0, f1, residual - self.ratio * moved
 
 
-def curve(step, tables, alpha, ridge, summary):
+def curve(step, tables, alpha, ridge, summary, centred=False):
     """`summary` of each fit, nan where it did not converge, with a warning.
 
     ``tables(finer)`` gives inputs, neurons and more on a grid so many times finer. Where p jumps
@@ -227,7 +226,7 @@ def curve(step, tables, alpha, ridge, summary):
     for a, b in zip(alpha.ravel().tolist(), ridge.ravel().tolist(), strict=True):
         for finer in (1, 2, 4):
             inputs, neurons, *more = tables(finer)
-            one = fit(inputs, neurons, a, step.width_ratio, step.d, b)
+            one = fit(inputs, neurons, a, step.width_ratio, step.d, b, centred)
             if not one.converged or one.jump < _JUMP:
                 break
         good = one.converged and one.jump < _JUMP

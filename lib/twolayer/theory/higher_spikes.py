@@ -174,7 +174,9 @@ def _tables(step, finer=1):
     return inputs, _readouts.neurons(step.activation, step.r, excess, step.readout, tuple(k))
 
 
-def learning_curve(step: Step, alpha: ArrayLike, ridge: ArrayLike) -> np.ndarray | float:
+def learning_curve(
+    step: Step, alpha: ArrayLike, ridge: ArrayLike, centred: bool = False
+) -> np.ndarray | float:
     """Test error E (y - f)^2 of ridge regression on the features after the step, noise included.
 
     Parameters
@@ -185,6 +187,10 @@ def learning_curve(step: Step, alpha: ArrayLike, ridge: ArrayLike) -> np.ndarray
     ridge : array_like
         Ridge > 0 of `twolayer.ridge.fit_readout` on the features, added to the sum of squares;
         broadcast against `alpha`.
+    centred : bool
+        True centres the columns of the features: for labels of mean 0 a readout with an intercept.
+        Of an activation that is not odd each column has a mean of its own, and the even degrees
+        are else learnt together with the constant.
 
     Returns
     -------
@@ -205,7 +211,9 @@ def learning_curve(step: Step, alpha: ArrayLike, ridge: ArrayLike) -> np.ndarray
     _check(step)
     alpha, ridge = _pairs(alpha, ridge)
     tables = functools.partial(_tables, step)
-    return _readouts.curve(step, tables, alpha, ridge, lambda fit, inputs: inputs.w @ fit.error)
+    return _readouts.curve(
+        step, tables, alpha, ridge, lambda fit, inputs: inputs.w @ fit.error, centred
+    )
 
 
 def learnt_function(
@@ -359,7 +367,7 @@ def floor(step: Step) -> float:
 def window_error(step: Step, alpha: float, count: int = 4) -> float:
     """Test error at the best ridge where r is small and r sqrt(m) is not: in closed form.
 
-    The error of short steps, less what the spikes beyond the first give.
+    Columns of the features are centred, and the bulk is that of no step: an error of order r^2.
 
     Parameters
     ----------
@@ -374,43 +382,42 @@ def window_error(step: Step, alpha: float, count: int = 4) -> float:
     >>> step = Step("tanh", "sign", alpha0=16.0, r=0.05, d=1e7)
     >>> best = learning_curve(step, 8.0, np.geomspace(0.5, 2, 9)).min()
     >>> round(window_error(step, 8.0), 3), round(float(best), 3)
-    (0.397, 0.396)
+    (0.396, 0.396)
     """
     count = _check(step, alpha, count)
     inputs, neurons = _tables(step)
     found = _operator.spikes(inputs, neurons, step.m, count)
-    learnable = (found.of_k @ (inputs.w * inputs.e0)) ** 2
     first, beta = step.first, step.width_ratio
-    floor, s2 = first.residual / first.slope**2, step.r**2 * step.m
+    root = np.sqrt(inputs.w)
+    along, of_k = root * inputs.k, root * found.of_k * (found.strengths / first.slope)[:, None]
+    basis, _ = np.linalg.qr(np.c_[along, of_k.T])
+    label, along, of_k = (root * inputs.e0) @ basis, along @ basis, of_k @ basis
+    tied, spiked = np.outer(along, along), of_k.T @ of_k
+    across = first.linear_part**2 * (1 - step.cosine**2)
+    floor = first.residual / first.slope**2
     log_gap = np.linspace(-30, 30, 241)
     for _ in range(5):  # zoom
         gap = np.exp(log_gap)
         t = floor + gap
         trace, slope = _operator.wishart(t, beta)
         spread = beta / alpha * (1 - 2 * gap * trace - gap**2 * slope)  # eq-traces
-        error = first.second_moment - first.linear_part**2 * _linear(t, gap, beta, s2, step.cosine)
-        for s, size in zip(found.strengths[1:], learnable[1:], strict=True):
-            chi = (s / first.slope) ** 2
-            error -= size * chi * trace / (1 + chi * trace)
-            error += size * gap * chi * slope / (1 + chi * trace) ** 2  # eq-hs-gain
+        left = 1 / trace - t  # of a direction without a spike, and its derivative
+        left_slope = -slope / trace**2 - 1
+        parts = np.stack([1 / left - 1, trace, -left_slope / left**2, slope])
+        kernel, kernel_slope = (
+            np.multiply.outer(a, tied) + np.multiply.outer(b, spiked)
+            for a, b in (parts[:2], parts[2:])
+        )  # eq-hs-gain
+        missed = np.linalg.solve(np.eye(len(label)) + kernel, label[:, None])[..., 0]
+        learnt = label @ label - missed @ label
+        learnt_slope = np.einsum("ti,tij,tj->t", missed, kernel_slope, missed)
+        error = first.second_moment - learnt + gap * learnt_slope
+        error -= across * (1 - left + gap * left_slope)
         error /= 1 - spread
         error[alpha <= beta * (1 - gap * trace)] = np.inf  # that takes a ridge below 0
         best = int(np.argmin(error))
         log_gap = np.linspace(log_gap[max(best - 1, 0)], log_gap[min(best + 1, 240)], 241)
     return float(error[best])
-
-
-def _linear(t, gap, beta, s2, cosine):
-    """The learnt share of the linear part, Q - gap Q', at strength^2 `s2`: eq-risk."""
-    trace, slope = _operator.wishart(t, beta)
-    T = 1 / (t * trace) - 1
-    T_slope = -(1 / t + slope / trace) / (t * trace)
-    size = 1 + (1 + s2) * T
-    along = T * (1 + T) / size
-    along_slope = T_slope * ((1 + 2 * T) * size - T * (1 + T) * (1 + s2)) / size**2
-    across = 1 - cosine**2
-    R, R_slope = across * T + cosine**2 * along, across * T_slope + cosine**2 * along_slope
-    return 1 - t * R + gap * (R + t * R_slope)
 
 
 def crossing(step: Step, alpha: float) -> float:
