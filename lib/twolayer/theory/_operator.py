@@ -38,6 +38,13 @@ def spikes(inputs, neurons, m, count):
     return found
 
 
+def tied(inputs, neurons, linear):
+    """Neurons and, as one more, the linear part of the bulk along v, which samples at k share."""
+    return neurons._replace(
+        mean=np.c_[neurons.mean, math.sqrt(linear) * inputs.k], v=np.r_[neurons.v, 1.0]
+    )  # eq-hs-tied
+
+
 # --- one bulk for all: covariance Sigma0 = linear W0 W0' + rest
 
 
@@ -82,12 +89,7 @@ def averaged(inputs, neurons, alpha, width_ratio, d, count):
 
     bulk = Averaged(inputs, neurons, alpha, width_ratio)
     own = spikes(inputs, neurons, width_ratio * d, count)
-    # the linear part of the bulk along v, which all samples at k share, is a spike as well
-    shared = neurons._replace(
-        mean=np.c_[neurons.mean, math.sqrt(bulk.linear / d) * inputs.k],
-        v=np.r_[neurons.v, 1.0],
-    )
-    seen = spikes(inputs, shared, width_ratio * d, count)  # eq-hs-tied
+    seen = spikes(inputs, tied(inputs, neurons, bulk.linear / d), width_ratio * d, count)
     values, overlaps, edge = np.empty(count), np.zeros(count), bulk.edge()
     for i, s in enumerate(seen.strengths):
         if s**2 * bulk.at(edge)[0] <= 1:

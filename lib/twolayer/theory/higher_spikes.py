@@ -386,14 +386,15 @@ def window_error(step: Step, alpha: float, count: int = 4) -> float:
     """
     count = _check(step, alpha, count)
     inputs, neurons = _tables(step)
-    found = _operator.spikes(inputs, neurons, step.m, count)
     first, beta = step.first, step.width_ratio
-    root = np.sqrt(inputs.w)
-    along, of_k = root * inputs.k, root * found.of_k * (found.strengths / first.slope)[:, None]
-    basis, _ = np.linalg.qr(np.c_[along, of_k.T])
-    label, along, of_k = (root * inputs.e0) @ basis, along @ basis, of_k @ basis
-    tied, spiked = np.outer(along, along), of_k.T @ of_k
-    across = first.linear_part**2 * (1 - step.cosine**2)
+    tied = _operator.tied(inputs, neurons, first.slope**2 / step.d)
+    found = _operator.spikes(inputs, tied, step.m, count)
+    # modes of k, and the linear part across it: as in random features
+    sizes = [
+        first.linear_part**2 * (1 - step.cosine**2),
+        *(found.of_k @ (inputs.w * inputs.e0)) ** 2,
+    ]
+    strengths = [math.sqrt(beta), *found.strengths / first.slope]
     floor = first.residual / first.slope**2
     log_gap = np.linspace(-30, 30, 241)
     for _ in range(5):  # zoom
@@ -401,18 +402,10 @@ def window_error(step: Step, alpha: float, count: int = 4) -> float:
         t = floor + gap
         trace, slope = _operator.wishart(t, beta)
         spread = beta / alpha * (1 - 2 * gap * trace - gap**2 * slope)  # eq-traces
-        left = 1 / trace - t  # of a direction without a spike, and its derivative
-        left_slope = -slope / trace**2 - 1
-        parts = np.stack([1 / left - 1, trace, -left_slope / left**2, slope])
-        kernel, kernel_slope = (
-            np.multiply.outer(a, tied) + np.multiply.outer(b, spiked)
-            for a, b in (parts[:2], parts[2:])
-        )  # eq-hs-gain
-        missed = np.linalg.solve(np.eye(len(label)) + kernel, label[:, None])[..., 0]
-        learnt = label @ label - missed @ label
-        learnt_slope = np.einsum("ti,tij,tj->t", missed, kernel_slope, missed)
-        error = first.second_moment - learnt + gap * learnt_slope
-        error -= across * (1 - left + gap * left_slope)
+        error = first.second_moment
+        for size, s2 in zip(sizes, np.square(strengths), strict=True):
+            error = error - size * s2 * trace / (1 + s2 * trace)
+            error += size * gap * s2 * slope / (1 + s2 * trace) ** 2  # eq-hs-gain
         error /= 1 - spread
         error[alpha <= beta * (1 - gap * trace)] = np.inf  # that takes a ridge below 0
         best = int(np.argmin(error))
