@@ -22,6 +22,7 @@ from twolayer.theory import _spike
 _REACH = 9.0  # of k and g, in standard deviations
 STEP = 0.12  # of the grid, in asinh
 _STEPS = 60  # of Newton
+_JUMP, _SEEN = 0.3, 1e-7  # of p between nodes, where they have that weight: errors below 1e-4
 
 
 class Neurons(NamedTuple):
@@ -91,18 +92,32 @@ class Fit(NamedTuple):
     f1: np.ndarray
     error: np.ndarray
     converged: bool
+    jump: float  # largest jump of p from node to node
 
 
-def fit(inputs, neurons, alpha, width_ratio, d, ridge, start=None):
-    """The fit for n = alpha d samples and m = width_ratio d neurons, and log (G, V) to go on from.
+def fit(inputs, neurons, alpha, width_ratio, d, ridge):
+    """The fit of n = alpha d samples by m = width_ratio d neurons.
 
     Errors hold for fresh samples, the noise of their labels included.
     """
     problem = _Problem(inputs, neurons, alpha, width_ratio, d, ridge)
     with np.errstate(all="ignore"):
-        state, jacobian, converged = problem.solve(start)
-        found = problem.read(state, jacobian)
-    return Fit(*found, converged), state
+        loop, jacobian, converged = problem.solve()
+        jump = np.max(abs(np.diff(loop.p)) * (inputs.w[1:] > _SEEN) * (inputs.w[:-1] > _SEEN))
+        return Fit(*problem.read(loop, jacobian), converged, jump)
+
+
+class _Loop(NamedTuple):
+    """One trip around: what neurons hold and samples see, given G of neurons and V of samples."""
+
+    G: np.ndarray
+    V: np.ndarray
+    p: np.ndarray  # the share of its error that a sample leaves
+    held: np.ndarray  # 1/G, by taking a neuron out
+    seen: np.ndarray  # V, by taking a sample out
+    both: np.ndarray  # d held / d omega, (k, g)
+    kk: np.ndarray  # - d seen / d omega / beta
+    gg: np.ndarray  # - d held / d (v G) / beta
 
 
 class _Problem:
@@ -111,68 +126,64 @@ class _Problem:
     def __init__(self, inputs, neurons, alpha, width_ratio, d, ridge):
         self.inputs, self.neurons, self.d, self.ridge = inputs, neurons, d, ridge
         self.beta, self.n = width_ratio, alpha * d
-        self.weight = alpha / width_ratio * inputs.w  # n/m w: samples per neuron
+        self.ratio = alpha / width_ratio  # n/m
         left, values, right = np.linalg.svd(neurons.linear, full_matrices=False)
         rank = max(1, int((values > 1e-13 * values[0]).sum()))
         root = np.sqrt(values[:rank])
         self.of_k, self.of_g = left[:, :rank] * root, right[:rank].T * root
 
     def start(self):
-        """V where every sample is left to the others: below the fixed point."""
-        own = self.weight @ (self.neurons.rest + self.neurons.linear**2)
-        G = 1 / (self.ridge + own)
-        return np.log(np.concatenate([G, self.means(G)]))
-
-    def means(self, G):
-        """V of neurons that know of no other sample."""
+        """log (G, V) where every sample is left to the others: below the fixed point."""
         neurons = self.neurons
-        return (neurons.rest + neurons.linear**2) @ (neurons.v * G)
+        own = neurons.rest + neurons.linear**2
+        G = 1 / (self.ridge + self.ratio * self.inputs.w @ own)
+        return np.log(np.concatenate([G, own @ (neurons.v * G)]))
 
-    def forms(self, state):
-        """G, V, p, and the loop: quadratic forms between inputs and readouts."""
-        size = len(self.neurons.g)
-        G, V = np.exp(state[:size]), np.exp(state[size:])
+    def loop(self, state):
+        """Take one neuron out, and one sample: what they meet."""
+        neurons = self.neurons
+        G, V = np.split(np.exp(state), [len(neurons.g)])
         p = 1 / (1 + V)
-        S = (self.of_k.T * (self.weight * p)) @ self.of_k
-        C = (self.of_g.T * (self.neurons.v * G)) @ self.of_g
+        omega = self.ratio * self.inputs.w * p
+        S = (self.of_k.T * omega) @ self.of_k
+        C = (self.of_g.T * (neurons.v * G)) @ self.of_g
         A = np.linalg.inv(np.eye(len(S)) + self.beta * C @ S)
-        between = self.of_k @ A @ self.of_g.T
         kk = self.of_k @ (A @ C) @ self.of_k.T
         gg = self.of_g @ (S @ A) @ self.of_g.T
-        return G, V, p, between, kk, gg
+        held = self.ridge + omega @ neurons.rest + np.diag(gg)
+        seen = np.diag(kk) + neurons.rest @ (neurons.v * G)
+        both = (self.of_k @ A @ self.of_g.T) ** 2 + neurons.rest
+        return _Loop(G, V, p, held, seen, both, kk**2, gg**2)
 
     def balance(self, state):
-        """Logarithms of the equations' ratios, and their derivatives in log (G, V)."""
-        G, V, p, between, kk, gg = self.forms(state)
-        neurons, omega = self.neurons, self.weight * p
-        held = self.ridge + omega @ neurons.rest + np.diag(gg)  # take one neuron out
-        seen = np.diag(kk) + neurons.rest @ (neurons.v * G)  # take one sample out
-        gap = np.concatenate([np.log(G * held), np.log(V / seen)])
-        push = -omega * p * V  # d omega / d log V
-        share = neurons.v * G  # d (v G) / d log G
-        both = between**2 + neurons.rest
-        size = len(G)
-        jacobian = np.eye(len(state))
-        jacobian[:size, :size] -= self.beta * gg**2 * share / held[:, None]
-        jacobian[:size, size:] += both.T * push / held[:, None]
-        jacobian[size:, :size] -= both * share / seen[:, None]
-        jacobian[size:, size:] += self.beta * kk**2 * push / seen[:, None]
-        return gap, jacobian
+        """The loop, logarithms of the equations' ratios, and their derivatives in log (G, V)."""
+        at = self.loop(state)
+        gap = np.log(np.concatenate([at.G * at.held, at.V / at.seen]))
+        share = self.neurons.v * at.G  # d (v G) / d log G
+        push = -self.ratio * self.inputs.w * at.p**2 * at.V  # d omega / d log V
+        held, seen = at.held[:, None], at.seen[:, None]
+        jacobian = np.eye(len(state)) + np.block(
+            [
+                [-self.beta * at.gg * share / held, at.both.T * push / held],
+                [-at.both * share / seen, self.beta * at.kk * push / seen],
+            ]
+        )
+        return at, gap, jacobian
 
-    def solve(self, state):
-        """Newton; the state, the Jacobian there, and whether it converged."""
-        state = self.start() if state is None else state
+    def solve(self):
+        """Newton: the loop at its fixed point, the Jacobian there, and whether it converged."""
+        state = self.start()
         for _ in range(_STEPS):
-            gap, jacobian = self.balance(state)
+            at, gap, jacobian = self.balance(state)
             size = np.abs(gap).max()
             if not size > 1e-12:
                 break
             step = np.linalg.solve(jacobian, gap)
             state = state - step / max(1.0, np.abs(step).max() / 3)
-        return state, jacobian, bool(size < 1e-9)
+        return at, jacobian, bool(size < 1e-9)
 
     def signals(self, G):
-        """Square root of the kernel of what is common to all samples at k, over (1, xi)."""
+        """Square root of the kernel of what all samples at k share, over (1, xi)."""
         inputs, neurons = self.inputs, self.neurons
         root = np.sqrt(neurons.v * G)
         along = neurons.linear * (root / math.sqrt(self.d))
@@ -184,48 +195,44 @@ class _Problem:
             ]
         )
 
-    def read(self, state, jacobian):
-        """The learnt functions f0, f1 of k and the test error at each k."""
-        inputs, neurons, size = self.inputs, self.neurons, len(self.neurons.g)
-        G, V, p, *_ = self.forms(state)
-        held = inputs.w * p  # D
-        root = np.sqrt(np.concatenate([held, held]))
-        signals = self.signals(G)
+    def read(self, at, jacobian):
+        """The learnt functions f0, f1 of k, and the test error at each k.
+
+        The error is the derivative of the ridge loss in a sample's weight, which moves omega by
+        ratio p^2; what moves with it, G and V, comes by one adjoint equation.
+        """
+        inputs = self.inputs
+        root = np.sqrt(np.tile(inputs.w * at.p, 2))
+        signals = self.signals(at.G)
         scaled = math.sqrt(self.n) * root[:, None] * signals
         e = np.concatenate([inputs.e0, inputs.e1])
-        h = root * np.linalg.solve(np.eye(len(e)) + scaled @ scaled.T, root * e)
-        missed = (h / root**2).reshape(2, -1)  # e - f
-        residual = inputs.rest + (missed**2).sum(0)
-        # the ridge loss per sample: its derivatives in log G, log V, and in a sample's weight
-        by_G = -self.n * ((h @ signals) ** 2).reshape(3, -1).sum(0)
-        by_V = -held * p * V * residual
+        missed = np.linalg.solve(np.eye(len(e)) + scaled @ scaled.T, root * e) / root  # e - f
+        residual = inputs.rest + (missed.reshape(2, -1) ** 2).sum(0)
+        by_G = -self.n * (((root**2 * missed) @ signals) ** 2).reshape(3, -1).sum(0)
+        by_V = -inputs.w * at.p**2 * at.V * residual
         adjoint = np.linalg.solve(jacobian.T, np.concatenate([by_G, by_V]))
-        ahead = residual - self.ahead(state, adjoint)
-        return inputs.e0 - missed[0], inputs.e1 - missed[1], ahead
-
-    def ahead(self, state, adjoint):
-        """What the loss changes, through G and V, per omega of a sample."""
-        G, _, p, between, kk, gg = self.forms(state)
-        rest, size = self.neurons.rest, len(G)
-        held = self.ridge + (self.weight * p) @ rest + np.diag(gg)
-        seen = np.diag(kk) + rest @ (self.neurons.v * G)
-        by_neurons = (between**2 + rest) @ (adjoint[:size] / held)
-        by_samples = self.beta * (kk**2) @ (adjoint[size:] / seen)
-        return self.n / (self.beta * self.d) * (by_neurons + by_samples)
+        of_G, of_V = np.split(adjoint, [len(at.G)])
+        moved = at.both @ (of_G / at.held) + self.beta * at.kk @ (of_V / at.seen)
+        f0, f1 = e.reshape(2, -1) - missed.reshape(2, -1)
+        return f0, f1, residual - self.ratio * moved
 
 
-def curve(step, inputs, neurons, alpha, ridge, summary):
-    """`summary` of the fit at each alpha and ridge, nan where it did not converge, with a warning.
+def curve(step, tables, alpha, ridge, summary):
+    """`summary` of each fit, nan where it did not converge, with a warning.
 
-    Ridges are taken from the largest on, each from the last one's solution.
+    ``tables(finer)`` gives inputs, neurons and more on a grid so many times finer. Where p jumps
+    between nodes, as for tiny ridges and few sizes of readouts, finer ones are taken.
     """
-    found, failed = {}, []
-    for i in np.argsort(-ridge, axis=None):
-        a, b = float(alpha.flat[i]), float(ridge.flat[i])
-        one, _ = fit(inputs, neurons, a, step.width_ratio, step.d, b)
-        found[i] = np.asarray(summary(one))
-        if not one.converged:
-            found[i] = found[i] * np.nan
+    values, failed = [], []
+    for a, b in zip(alpha.ravel().tolist(), ridge.ravel().tolist(), strict=True):
+        for finer in (1, 2, 4):
+            inputs, neurons, *more = tables(finer)
+            one = fit(inputs, neurons, a, step.width_ratio, step.d, b)
+            if not one.converged or one.jump < _JUMP:
+                break
+        good = one.converged and one.jump < _JUMP
+        values.append(np.asarray(summary(one, inputs, *more)) * (1.0 if good else np.nan))
+        if not good:
             failed.append((a, b))
     if failed:
         _checks.warn_convergence(
@@ -233,5 +240,30 @@ def curve(step, inputs, neurons, alpha, ridge, summary):
             f"first alpha={failed[0][0]}, ridge={failed[0][1]} of {step}; their errors are nan",
             stacklevel=4,
         )
-    values = np.array([found[i] for i in range(alpha.size)])
-    return values.reshape((*alpha.shape, *values.shape[1:]))[()]
+    shape = np.shape(values)[1:]
+    return np.reshape(values, (*alpha.shape, *shape))[()]
+
+
+def learnt(step, tables, alpha, ridge, projection):
+    """E[f given k] and E[y given k] at the values of k in `projection`, by splines."""
+    from scipy.interpolate import CubicSpline  # here: it takes longer to load than to run
+
+    alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
+    ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
+    projection = _checks.real_array("projection", projection, 1)
+    inputs, *_ = tables(4)
+    if not np.all(abs(projection) <= inputs.k[-1]):
+        raise ValueError(f"projection must lie between -{inputs.k[-1]:.3g} and {inputs.k[-1]:.3g}")
+    one = np.array([alpha]), np.array([ridge])
+    (found,) = curve(step, lambda _: tables(4), *one, lambda fit, *_: fit.f0)
+    return CubicSpline(inputs.k, found)(projection), CubicSpline(inputs.k, inputs.e0)(projection)
+
+
+def check_mean(step, mean, name, value):
+    """Labels of mean 0 where the activation is not odd: else the step scales every neuron."""
+    if step.r and activations.get(step.activation).parity != -1 and abs(mean) > 1e-9:
+        raise ValueError(
+            f"{name}={value!r} has mean {mean:.3g}; for activation={step.activation!r}, which is "
+            "not odd, the labels' mean must be 0: else the step multiplies each neuron, which "
+            "this theory leaves out"
+        )

@@ -18,14 +18,14 @@ from collections.abc import Callable, Hashable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twolayer import _checks, activations
+from twolayer import _checks
 from twolayer.activations import Activation
 from twolayer.data import as_link
 from twolayer.theory import _bulk, _readouts, _spike
 from twolayer.theory.exact_curves import _pairs
 from twolayer.theory.one_step import FirstStep
 
-__all__ = ["Step", "learning_curve"]
+__all__ = ["Step", "learning_curve", "learnt_function"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,16 +90,7 @@ class Step:
                 f"activation={self.activation!r} has E[sigma'] = 0: no step gives a spike"
             )
         if self.link is not None:
-            self.check_mean(_mean(self.link), "link", self.link)
-
-    def check_mean(self, mean, name, value):
-        """Labels of mean 0 where the activation is not odd: else the step scales every neuron."""
-        if self.r and activations.get(self.activation).parity != -1 and abs(mean) > 1e-9:
-            raise ValueError(
-                f"{name}={value!r} has mean {mean:.3g}; for activation={self.activation!r}, which "
-                "is not odd, the labels' mean must be 0: else the step multiplies each neuron, "
-                "which this theory leaves out"
-            )
+            _readouts.check_mean(self, _mean(self.link), "link", self.link)
 
     @property
     def _first(self):
@@ -154,11 +145,12 @@ def _mean(link):
 
 
 @functools.lru_cache(maxsize=32)
-def _tables(step):
+def _tables(step, finer=1):
     """Inputs and neurons on the grid: once for a curve."""
     cosine, link = step.cosine, as_link(step.link)
     sine = math.sqrt(1 - cosine**2)
-    k, w = _readouts.graded(min(1.5 / (1 + 4 * step.r), 3 * sine / max(abs(cosine), 1e-9)))
+    width = min(1.5 / (1 + 4 * step.r), 3 * sine / max(abs(cosine), 1e-9))
+    k, w = _readouts.graded(width, step=_readouts.STEP / finer)
     w = w * _readouts.density(k)
     e0, e1, _, rest = _spike.moments(link, cosine * k, sine)
     second = step.first.second_moment
@@ -201,8 +193,46 @@ def learning_curve(step: Step, alpha: ArrayLike, ridge: ArrayLike) -> np.ndarray
     >>> learning_curve(step, [2.0, 8.0], ridge=1.0).round(3)
     array([0.363, 0.326])
     """
+    _check(step)
+    alpha, ridge = _pairs(alpha, ridge)
+    tables = functools.partial(_tables, step)
+    return _readouts.curve(step, tables, alpha, ridge, lambda fit, inputs: inputs.w @ fit.error)
+
+
+def learnt_function(
+    step: Step, alpha: float, ridge: float, projection: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """The learnt function along the spike, E[f(x) given v.x], and the target's, E[y given v.x].
+
+    Parameters
+    ----------
+    step : Step
+    alpha, ridge : float
+        As in `learning_curve`.
+    projection : array_like, shape (p,)
+        The input's coordinate v.x along the gradient: standard Gaussian; at most 9 in size.
+
+    Returns
+    -------
+    learnt, target : ndarray, shape (p,)
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the fixed point did not converge; `learnt` is then nan.
+
+    Examples
+    --------
+    >>> step = Step("tanh", "sign", alpha0=16.0, r=0.5)
+    >>> learnt, target = learnt_function(step, 8.0, 1.0, [0.5, 1.0])
+    >>> learnt.round(3), target.round(3)
+    (array([0.509, 0.919]), array([0.889, 0.999]))
+    """
+    _check(step)
+    tables = functools.partial(_tables, step)
+    return _readouts.learnt(step, tables, alpha, ridge, projection)
+
+
+def _check(step):
     if not isinstance(step, Step):
         raise TypeError(f"step={step!r} must be a Step")
-    alpha, ridge = _pairs(alpha, ridge)
-    inputs, neurons = _tables(step)
-    return _readouts.curve(step, inputs, neurons, alpha, ridge, lambda fit: inputs.w @ fit.error)

@@ -26,7 +26,7 @@ from twolayer.theory import _readouts, _spike
 from twolayer.theory.exact_curves import _pairs
 from twolayer.theory.higher_spikes import Step
 
-__all__ = ["Mixture", "learning_curve"]
+__all__ = ["Mixture", "learning_curve", "learnt_function"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,7 @@ class _Clusters(NamedTuple):
     side: np.ndarray  # sign of the label
 
 
-def _grid(mixture, cosine, r):
+def _grid(mixture, cosine, r, finer):
     """k and dk, fine where features bend, and where one cluster takes over from another."""
     mean = cosine * np.array(mixture.means)
     spread = 1 + cosine**2 * (np.array(mixture.stds) ** 2 - 1)  # variance of k in a cluster
@@ -154,8 +154,8 @@ def _grid(mixture, cosine, r):
         (1.4 * np.minimum.outer(spread, spread) / gap / np.hypot(width, between)).min(),
     ]
     reach = (abs(mean) + 9 * np.sqrt(spread)).max()
-    step = min(_readouts.STEP, *steps)
-    if math.asinh(reach / width) / step > 400:
+    step = min(_readouts.STEP, *steps) / finer
+    if math.asinh(reach / width) / step > 400 * finer:
         raise ValueError(
             f"{mixture} has clusters too far apart, or too narrow, for the quadrature: "
             f"it would take more than 800 nodes"
@@ -191,23 +191,20 @@ def _posterior(mixture, cosine, noise, k, dk):
 
 
 @functools.lru_cache(maxsize=32)
-def _tables(step, mixture):
+def _tables(step, mixture, finer=1):
     """Inputs, clusters and neurons on the grid: once for a curve."""
-    step.check_mean(mixture.mean_label, "labels", mixture.labels)
+    _readouts.check_mean(step, mixture.mean_label, "labels", mixture.labels)
     norm = mixture.gradient_norm(step.alpha0, step.noise)
     cosine = mixture.linear_part / norm
-    k, dk = _grid(mixture, cosine, step.r)
+    k, dk = _grid(mixture, cosine, step.r, finer)
     inputs, clusters = _posterior(mixture, cosine, step.noise, k, dk)
     second = mixture.second_moment + step.noise**2
     found = inputs.w @ (inputs.e0**2 + inputs.e1**2 + inputs.rest)
     if abs(found - second) > 1e-6 * second or abs(inputs.w.sum() - 1) > 1e-6:
         raise ValueError(f"{mixture}: quadrature does not converge")
     excess = step.excess(second, norm)
-    return (
-        inputs,
-        clusters,
-        _readouts.neurons(step.activation, step.r, excess, step.readout, tuple(k)),
-    )
+    neurons = _readouts.neurons(step.activation, step.r, excess, step.readout, tuple(k))
+    return inputs, neurons, clusters
 
 
 def _misclassified(inputs, clusters, fit):
@@ -251,15 +248,53 @@ def learning_curve(
     >>> [round(float(part), 3) for part in learning_curve(step, two, 8.0, 1.0)]
     [0.223, 0.073]
     """
+    _check(step, mixture)
+    alpha, ridge = _pairs(alpha, ridge)
+    tables = functools.partial(_tables, step, mixture)
+
+    def both(fit, inputs, clusters):
+        return inputs.w @ fit.error, _misclassified(inputs, clusters, fit)
+
+    found = _readouts.curve(step, tables, alpha, ridge, both)
+    return found[..., 0][()], found[..., 1][()]
+
+
+def learnt_function(
+    step: Step, mixture: Mixture, alpha: float, ridge: float, projection: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
+    """The learnt function along the gradient, E[f(x) given v.x], and the target's, E[y given v.x].
+
+    Parameters
+    ----------
+    step, mixture, alpha, ridge
+        As in `learning_curve`.
+    projection : array_like, shape (p,)
+        The input's coordinate v.x: around cosine times the means.
+
+    Returns
+    -------
+    learnt, target : ndarray, shape (p,)
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the fixed point did not converge; `learnt` is then nan.
+
+    Examples
+    --------
+    >>> step = Step("tanh", None, alpha0=8.0, r=1.0, d=320)
+    >>> two = Mixture([-1.5, 1.5], [0.5, 0.5], [-1, 1])
+    >>> learnt, target = learnt_function(step, two, 8.0, 1.0, [0.5, 1.0])
+    >>> learnt.round(3), target.round(3)
+    (array([0.55 , 0.864]), array([0.623, 0.898]))
+    """
+    _check(step, mixture)
+    tables = functools.partial(_tables, step, mixture)
+    return _readouts.learnt(step, tables, alpha, ridge, projection)
+
+
+def _check(step, mixture):
     if not isinstance(step, Step):
         raise TypeError(f"step={step!r} must be a Step")
     if not isinstance(mixture, Mixture):
         raise TypeError(f"mixture={mixture!r} must be a Mixture")
-    alpha, ridge = _pairs(alpha, ridge)
-    inputs, clusters, neurons = _tables(step, mixture)
-
-    def both(fit):
-        return inputs.w @ fit.error, _misclassified(inputs, clusters, fit)
-
-    found = _readouts.curve(step, inputs, neurons, alpha, ridge, both)
-    return found[..., 0][()], found[..., 1][()]
