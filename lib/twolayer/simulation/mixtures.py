@@ -75,6 +75,7 @@ def run(
     rng: np.random.Generator,
     *,
     degree: int | None = None,
+    refilled: bool = False,
     shuffled: bool = False,
     projection: ArrayLike | None = None,
     n_test: int = 4000,
@@ -96,6 +97,8 @@ def run(
     rng : numpy.random.Generator
     degree : int, optional
         After the step the activation is replaced by `polynomial` of this degree.
+    refilled : bool
+        Whether what was cut off comes back as independent noise of the same variance.
     shuffled : bool
         Whether the step's labels are shuffled; its size stays the same.
     projection : array_like, shape (p,), optional
@@ -109,7 +112,8 @@ def run(
         ``error``, the squared test error with the labels' noise, and ``misclassified``, the share
         of test samples on which the sign is wrong, of the shape of `alpha` and `ridge`; ``cosine``
         of g with the first axis. With `projection`, ``learnt``: one more axis, the mean of f(x)
-        over x with that v.x and all other coordinates standard Gaussian.
+        over inputs with that v.x (of an object with ``sample``: over those of which all other
+        coordinates are standard Gaussian).
 
     Examples
     --------
@@ -133,17 +137,23 @@ def run(
         pull = x.T @ y / n0
     if step.r:
         network = network.with_weights(network.W + size * descent_direction(network, x, y))
+    lost = 0.0
     if degree is not None:
-        network = TwoLayer(network.W, network.a, polynomial(network.activation, degree))
+        cut, whole = polynomial(network.activation, degree), network.activation
+        lost = hermite.expectation(lambda z: whole(z) ** 2 - cut(z) ** 2, whole.kinks)
+        network = TwoLayer(network.W, network.a, cut)
     v = pull / np.linalg.norm(pull)
 
     n = np.maximum(1, np.round(alpha * d).astype(int))
     x, y = _sample(mixture, step, int(n.max()), rng)
     x_test, y_test = _sample(mixture, step, n_test, rng)
     features, test = network.features(x), network.features(x_test)
+    if refilled:
+        for part in (features, test):
+            part += math.sqrt(lost / network.m) * rng.standard_normal(part.shape)
     out = {key: np.empty(n.shape) for key in ("error", "misclassified")} | {"cosine": v[0]}
     if projection is not None:
-        means = _along(network, v, projection, rng)
+        means = _along(network, mixture, v, projection, rng)
         out["learnt"] = np.empty((*n.shape, len(projection)))
     for count in np.unique(n):
         at = n == count
@@ -215,10 +225,26 @@ def _network(step, rng):
     return TwoLayer(sphere((m, d), rng), sizes / math.sqrt(m), step.activation)
 
 
-def _along(network, v, projection, rng, count=1000):
-    """Mean features of Gaussian inputs, all moved along v to the same projection, one row each."""
+def _along(network, mixture, v, projection, rng, count=1000):
+    """Mean features of inputs that are moved along v to the same projection, one row each."""
     x = rng.standard_normal((count, network.d))
-    along = network.W @ v
+    along, across, shift = network.W @ v, 0.0, 0.0 * projection
+    if not hasattr(mixture, "sample"):  # clusters show in one more coordinate
+        sine = math.sqrt(1 - v[0] ** 2)
+        across = (network.W[:, 0] - v[0] * along) / sine
+        shift = _across(mixture, v[0], sine, projection)
     base = network.preactivations(x) - np.outer(x @ v, along)
-    means = [network.activation(base + p * along).mean(0) for p in projection]
+    pairs = zip(projection, shift, strict=True)
+    means = [network.activation(base + p * along + q * across).mean(0) for p, q in pairs]
     return np.stack(means) / math.sqrt(network.m)
+
+
+def _across(mixture, cosine, sine, k):
+    """Mean of zeta, the coordinate along what v misses of theta, at each k = v.x."""
+    means, weights, stds, _ = _clusters(mixture)
+    spread = sine**2 + (cosine * stds) ** 2
+    gap = k[:, None] - cosine * means
+    score = np.log(weights) - np.log(spread) / 2 - gap**2 / (2 * spread)
+    posterior = np.exp(score - score.max(1, keepdims=True))
+    posterior /= posterior.sum(1, keepdims=True)
+    return (posterior * (sine * means + cosine * sine * (stds**2 - 1) / spread * gap)).sum(1)
