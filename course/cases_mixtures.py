@@ -5,13 +5,13 @@ GRADED = {
     "ex-mx-samples": {
         "cases": "[(2.0, 0.7), (0.7, 0.5)]",
         "wrong": {
-            "q / (1 - q) / h**2": "the three clusters do not correlate with the labels as the pair does",
-            "9 * q / (16 * h**2)": "q is the share of the signal in the whole, not its ratio to the noise",
+            "q / (1 - q) / h**2": "three clusters, and two labels: the linear part is not h",
+            "9 * q / (16 * h**2)": "q is the share of the signal, not its ratio to the noise",
             "(1 - q) / q * 9 / (16 * h**2)": "signal and noise are swapped",
             "q / (1 - q) * 3 / (4 * h)": "the linear part counts squared",
             "q**2 / (1 - q**2) * 9 / (16 * h**2)": "q is the squared cosine already",
             "q / (1 - q) / (16 * h**2)": "an average over the clusters has their weights, 1/3",
-            "q / (1 - q) * 9 / (4 * h**2)": "the label of the first cluster is -1, and so is its side",
+            "q / (1 - q) * 9 / (4 * h**2)": "label and side of the first cluster agree in sign",
             "q / (1 - q) * 9 / 16": "the distance is ignored",
         },
     },
