@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from twolayer.gradients import descent_direction
 from twolayer.network import TwoLayer
 from twolayer.ridge import fit_readout
 
-__all__ = ["draw", "polynomial", "run"]
+__all__ = ["LowRank", "draw", "polynomial", "rivals", "run"]
 
 
 def draw(mixture: Any, d: int, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +45,47 @@ def draw(mixture: Any, d: int, n: int, rng: np.random.Generator) -> tuple[np.nda
     for c, label in enumerate(labels):
         y[cluster == c] = label(x[cluster == c, 0])
     return x, y
+
+
+@dataclasses.dataclass(frozen=True)
+class LowRank:
+    """Two clusters of mean zero, one of them wider in a few directions; labels of the first axis.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    label : callable
+        Of the input's first coordinate.
+    count : int
+        Directions, the first axis among them, in which half of the inputs are wider.
+    std : float
+        Their standard deviation there.
+    scaled : bool
+        Whether inputs are divided by the root of their cluster's trace over d.
+
+    Examples
+    --------
+    >>> x, y = LowRank(3, np.sign, 2, 3.0).sample(1000, np.random.default_rng(0))
+    >>> (x**2).mean(0).round(0)
+    array([5., 5., 1.])
+    """
+
+    d: int
+    label: Callable
+    count: int
+    std: float
+    scaled: bool = False
+
+    def sample(self, n: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """Draw inputs and labels."""
+        x, wide = rng.standard_normal((n, self.d)), rng.random(n) < 0.5
+        x[wide, : self.count] *= self.std
+        y = self.label(x[:, 0])
+        if self.scaled:
+            excess = (self.std**2 - 1) * self.count / self.d
+            x /= np.sqrt(1 + excess * wide)[:, None]
+        return x, y
 
 
 def polynomial(activation: str | Activation, degree: int) -> Activation:
@@ -248,3 +291,66 @@ def _across(mixture, cosine, sine, k):
     posterior = np.exp(score - score.max(1, keepdims=True))
     posterior /= posterior.sum(1, keepdims=True)
     return (posterior * (sine * means + cosine * sine * (stds**2 - 1) / spread * gap)).sum(1)
+
+
+# --- others, on the same inputs
+
+
+def rivals(
+    fit: tuple[np.ndarray, np.ndarray],
+    tune: tuple[np.ndarray, np.ndarray],
+    test: tuple[np.ndarray, np.ndarray],
+) -> dict[str, float]:
+    """Square error and share of mistakes of other methods, tuned on samples of their own.
+
+    Logistic regression and linear discriminant analysis; ridge regression with an RBF kernel, on
+    the inputs and on their two leading principal components.
+
+    Parameters
+    ----------
+    fit, tune, test : pair of ndarray
+        Inputs, shape (n, d), and labels, each -1 or 1.
+
+    Returns
+    -------
+    dict of float
+        Keys "name, square error" and "name, mistakes"; linear classifiers have the second alone.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.linear_model import LogisticRegression
+
+    tried = [LogisticRegression(C=10.0**power).fit(*fit) for power in (-4, -3, -2, 0)]
+    signs = {
+        "logistic": max(tried, key=lambda one: one.score(*tune)),
+        "LDA": LinearDiscriminantAnalysis().fit(*fit),
+    }
+    found = {f"{name}, mistakes": 1 - one.score(*test) for name, one in signs.items()}
+    top = np.linalg.eigh(fit[0].T @ fit[0])[1][:, -2:]
+    planes = [(x @ top, y) for x, y in (fit, tune, test)]
+    d = fit[0].shape[1]
+    outputs = {
+        "kernel": _kernel_fit(fit, tune, test, (0.5 * d, 4.0 * d, 32.0 * d)),
+        "PCA + kernel": _kernel_fit(*planes, (0.5, 4.0)),
+    }
+    for name, f in outputs.items():
+        found[f"{name}, square error"] = np.mean((test[1] - f) ** 2)
+        found[f"{name}, mistakes"] = np.mean(test[1] * f <= 0)
+    return found
+
+
+def _kernel_fit(fit, tune, test, widths: Iterable[float]):
+    """Outputs of the kernel exp(-|x - x'|^2 / (2 width)) with the best width and ridge."""
+    tried = []
+    for width in widths:
+        values, vectors = np.linalg.eigh(_rbf(fit[0], fit[0], width))
+        inner = vectors.T @ fit[1]
+        near, far = (_rbf(x, fit[0], width) @ vectors for x, _ in (tune, test))
+        for ridge in np.geomspace(1e-3, 10, 9):
+            dual = inner / (values + ridge)
+            tried.append((np.mean((tune[1] - near @ dual) ** 2), far @ dual))
+    return min(tried, key=lambda one: one[0])[1]
+
+
+def _rbf(x, others, width):
+    squares = (x**2).sum(1)[:, None] + (others**2).sum(1) - 2 * x @ others.T
+    return np.exp(-squares / (2 * width))
