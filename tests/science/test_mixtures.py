@@ -10,7 +10,7 @@ from scipy.stats import norm
 from twolayer import hermite
 from twolayer.activations import Activation
 from twolayer.data import GaussianMixture
-from twolayer.simulation.mixtures import draw, polynomial, run
+from twolayer.simulation.mixtures import LowRank, draw, polynomial, rivals, run
 from twolayer.theory import _readouts, higher_spikes, mixtures
 from twolayer.theory.higher_spikes import Step
 from twolayer.theory.mixtures import Mixture, learning_curve, learnt_function
@@ -329,3 +329,40 @@ def test_parts_of_a_run():
     assert np.isclose(x[:, 0].std(), 2, rtol=0.05)
     bent = Activation("relu, centred", lambda z: z, lambda z: 1 + 0 * z)
     assert polynomial(bent, 2).parity == 0
+
+
+# --- what stands beside them
+
+
+def test_clusters_of_low_rank_hurt_by_their_excess_variance():
+    """The cosine of g: its noise is larger in directions where y^2 and the input go together."""
+    step, want = Step("tanh", None, 8.0, 0.5, d=200), []
+    found = []
+    for count in (1, 60):
+        noise = np.array([1.0, 9.0]) / 2  # E y^2 of y = theta.x, a cluster each
+        share = count / 200
+        noise = (1 - share) * noise.sum() + share * noise @ [1, 9]
+        want.append(1 / math.sqrt(1 + noise / 8 / 5**2))
+        data = LowRank(200, np.array, count, 3.0)
+        runs = [run(step, data, 8.0, 1.0, np.random.default_rng(seed)) for seed in range(6)]
+        found.append(np.mean([one["cosine"] for one in runs]))
+    assert np.allclose(found, want, atol=0.005)
+    x, y = LowRank(200, np.array, 60, 3.0, scaled=True).sample(2000, np.random.default_rng(0))
+    squares = (x**2).sum(1) / 200
+    assert np.isclose(squares.mean(), 1, atol=0.02)
+    assert not np.allclose(x[:, 0], y)
+
+
+def test_rivals_find_what_they_can():
+    rng = np.random.default_rng(0)
+    ring = GaussianMixture.ring(30, 4, 3.0)
+    found = rivals(ring.sample(480, rng), ring.sample(300, rng), ring.sample(1000, rng))
+    assert abs(found["logistic, mistakes"] - 0.5) < 0.06
+    assert abs(found["LDA, mistakes"] - 0.5) < 0.06
+    odds = ring.log_odds(ring.sample(20_000, rng)[0])
+    least = np.mean(1 / (1 + np.exp(abs(odds))))
+    assert 0.5 * least < found["PCA + kernel, mistakes"] < 2 * least
+    parts = [draw(PAIR, 30, n, rng) for n in (480, 300, 4000)]
+    found = rivals(*parts)
+    for name in ("logistic", "LDA", "kernel", "PCA + kernel"):
+        assert norm.cdf(-1.5) - 0.015 < found[f"{name}, mistakes"] < norm.cdf(-1.5) + 0.03
