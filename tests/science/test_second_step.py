@@ -249,6 +249,7 @@ def test_rules_converge(steps, monkeypatch):
     rule = second_step._rule
     monkeypatch.setattr(second_step, "_rule", lambda kinks, n: rule(kinks, int(1.4 * n)))
     monkeypatch.setattr(second_step, "_SPACING", 0.002)
+    monkeypatch.setattr(second_step, "_READOUTS", 28)
     second_step._pulls.cache_clear()
     got = second_gradient(steps)
     second_step._pulls.cache_clear()

@@ -30,8 +30,9 @@ from twolayer.theory.one_step import FirstStep
 
 __all__ = ["Direction", "TwoSteps", "after_both", "second_gradient", "squared_overlap"]
 
-_REACH = 9.0  # of the rules: beyond, not even the sixth power of a cubic counts
+_REACH = 8.0  # of the rules: beyond, not even the sixth power of a cubic counts
 _SPACING = 0.005  # of the tables of averaged neurons, which are interpolated linearly
+_READOUTS = 20  # nodes of the rule over Gaussian readouts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,9 +234,9 @@ def _readouts(steps):
     if steps.readout == "equal":
         g = np.array([1.0]) if steps._odd else np.array([-1.0, 1.0])
         return g, np.full(len(g), 1 / len(g))
-    g, weights = hermegauss(20)
+    g, weights = hermegauss(_READOUTS)
     weights = weights / math.sqrt(2 * math.pi)
-    return (g[10:], 2 * weights[10:]) if steps._odd else (g, weights)
+    return (g[g > 0], 2 * weights[g > 0]) if steps._odd else (g, weights)
 
 
 @functools.lru_cache(maxsize=512)
@@ -272,13 +273,16 @@ def _sample(steps):
     y = np.broadcast_to(link(z), z.shape).astype(float)[:, None] + steps.noise * e
     z, y, omega = np.broadcast_arrays(z[:, None, None], y[..., None], omega)
     weights = w[:, None, None] * u[:, None] * v
+    if steps._odd and np.allclose(y, -y[::-1, ::-1]):  # the other half says the same
+        half, weights = z[:, 0, 0] >= 0, weights * (2 - (z == 0))
+        z, y, omega, weights = (array[half] for array in (z, y, omega, weights))
     return _Sample(*(array.ravel() for array in (z, omega, y, weights)))
 
 
 def _rule(kinks, n_nodes):
     """Gauss-Legendre on each piece; in panels of width 1 where nothing is known."""
     if kinks is None:
-        return between(np.arange(-8.0, 9.0), 16, reach=_REACH)
+        return between(np.arange(-7.0, 8.0), 16, reach=_REACH)
     return between(sorted({k for k in kinks if abs(k) < _REACH}), n_nodes, reach=_REACH)
 
 
@@ -299,7 +303,8 @@ def _network(steps, points):
 def _fresh(steps, g, k, y):
     """E sigma and E sigma' over neurons of readout g, on inputs that they never saw."""
     width = math.sqrt(1 + steps.noise_variance * g * g)
-    return _averaged(steps.activation, width, g * steps.strength * k)  # eq-ss-fresh
+    u = g * steps.strength * k
+    return _Table(activations.get(steps.activation), width, abs(u).max() + 0.1)(u)  # eq-ss-fresh
 
 
 def _reused(steps, g, k, y):
@@ -307,28 +312,36 @@ def _reused(steps, g, k, y):
     activation = activations.get(steps.activation)
     own, width = steps.eta1 / steps.alpha0, abs(g) * math.sqrt(steps.noise_variance)
     z, w = _rule(activation.kinks, 64)
-    slope = activation.derivative_at(z)
-    means = np.empty((2, len(k)))
+    slope = own * activation.derivative_at(z)
+    means, r = np.empty((2, len(k))), steps.strength
+    reach = _REACH + abs(g) * (abs(r) * abs(k) + abs(y) * abs(slope).max()).max()
+    table = _Table(activation, width, reach)
     for at in range(0, len(k), 4096):  # to save memory
         part = slice(at, at + 4096)
-        pulled = steps.strength * k[part, None] + own * y[part, None] * slope
-        found = _averaged(activation, width, z + g * pulled)  # eq-ss-training
-        means[:, part] = [values @ w for values in found]
+        pushed = z + g * (r * k[part, None] + y[part, None] * slope)  # eq-ss-training
+        means[:, part] = [values @ w for values in table(pushed)]
     return means
 
 
-def _averaged(activation, width, at):
-    """E sigma(at + width xi) and E sigma'(at + width xi), from a table."""
-    activation = activations.get(activation)
-    if not width:
-        return activation.both(at)
-    low, high = at.min() - _SPACING, at.max() + _SPACING
-    grid = np.linspace(low, high, min(40_000, 2 + int((high - low) / _SPACING)))
-    n_nodes = 64 + int(24 * width)
-    if activation.kinks:
+class _Table:
+    """E sigma(u + width xi) and E sigma'(u + width xi) for |u| <= reach."""
+
+    def __init__(self, activation, width, reach):
+        self.plain = None if width else activation
+        if not width:
+            return
+        size = min(20_000, 2 + int(reach / _SPACING))
+        grid, self.step = np.linspace(-reach, reach, 2 * size + 1, retstep=True)
+        self.reach = reach
         kinks = (np.asarray(activation.kinks) - grid[:, None]) / width
-        xi, w = between(kinks, n_nodes)
-    else:
-        xi, w = between((), n_nodes)
-    values, slopes = ((part * w).sum(-1) for part in activation.both(grid[:, None] + width * xi))
-    return np.interp(at, grid, values), np.interp(at, grid, slopes)
+        xi, w = between(kinks if activation.kinks else (), 40 + int(24 * width), reach=_REACH)
+        found = activation.both(grid[:, None] + width * xi)
+        self.values = [(part * w).sum(-1) for part in found]
+
+    def __call__(self, u):
+        if self.plain:
+            return self.plain.both(u)
+        place = (u + self.reach) / self.step
+        left = np.clip(place.astype(np.int32), 0, len(self.values[0]) - 2)
+        share = place - left
+        return [part[left] + share * np.diff(part)[left] for part in self.values]
