@@ -28,7 +28,15 @@ from twolayer.hermite import between, nodes
 from twolayer.theory import _bulk
 from twolayer.theory.one_step import FirstStep
 
-__all__ = ["Direction", "TwoSteps", "after_both", "second_gradient", "squared_overlap"]
+__all__ = [
+    "Direction",
+    "Labels",
+    "TwoSteps",
+    "after_both",
+    "second_gradient",
+    "second_labels",
+    "squared_overlap",
+]
 
 _REACH = 8.0  # of the rules: beyond, not even the sixth power of a cubic counts
 _SPACING = 0.005  # of the tables of averaged neurons, which are interpolated linearly
@@ -203,11 +211,46 @@ def after_both(steps: TwoSteps, eta2: float) -> Direction:
     return _direction(steps, first + eta2 * pulls.plane, eta2**2 * pulls.rest)  # eq-ss-both
 
 
+class Labels(NamedTuple):
+    """A rule over one sample of the second batch, of N points."""
+
+    z: np.ndarray  # theta.x
+    k0: np.ndarray  # v_0.x, where v_0 is the part of v across theta
+    y: np.ndarray
+    second: np.ndarray  # (q, N): (y - F) S_g for each of q readouts
+    weights: np.ndarray  # sum to 1
+
+
+def second_labels(steps: TwoSteps) -> Labels:
+    """What the second gradient takes for the labels, on the batch of the second step.
+
+    Its pull on neurons of readout g / sqrt(m) is the mean of second label times input. For
+    "equal" readouts g is 1, and -1 before it if the activation is not odd.
+
+    Parameters
+    ----------
+    steps : TwoSteps
+
+    Examples
+    --------
+    >>> seen = second_labels(TwoSteps("tanh", "he3", 4.0, 1.5, reuse=True))
+    >>> round(float(seen.weights @ (seen.y * seen.k0)), 3)  # memory: 1 / sqrt(alpha0)
+    0.5
+    """
+    points = _sample(steps)
+    F, S = _network(steps, points)
+    k0 = points.omega
+    if steps.reuse:
+        square = steps.first.second_moment
+        k0 = k0 + points.y / math.sqrt(steps.alpha0 * square)  # eq-ss-memory
+    return Labels(points.z, k0, points.y, (points.y - F) * S, points.weights)
+
+
 # --- from the pulls to the matrix
 
 
 class _Pulls(NamedTuple):
-    """Of neurons of readout g: u_g on (theta, v_perp), and products of what is orthogonal."""
+    """Of neurons of readout g: u_g on (theta, v_0), and products of what is orthogonal."""
 
     plane: np.ndarray  # (q, 2)
     rest: np.ndarray  # (q, q)
@@ -242,22 +285,17 @@ def _readouts(steps):
 @functools.lru_cache(maxsize=512)
 def _pulls(steps):
     """The pulls u_g = mean h_g x with h_g = (y - F) S_g, by averages over one sample."""
-    points = _sample(steps)
-    z, q, y, weights = points.z, points.omega, points.y, points.weights
-    F, S = _network(steps, points)
-    h = (y - F) * S
-    if steps.reuse:
-        q = q + y / math.sqrt(steps.alpha0 * steps.first.second_moment)  # eq-ss-self
-    plane = np.stack([(h * z) @ weights, (h * q) @ weights], axis=1)  # eq-ss-plane
+    z, k0, y, h, weights = second_labels(steps)
+    plane = np.stack([(h * z) @ weights, (h * k0) @ weights], axis=1)  # eq-ss-length
     rest = (h * weights) @ h.T
     if steps.reuse:  # the labels' own direction is used up
         used = (h * y) @ weights
-        rest = rest - np.outer(used, used) / steps.first.second_moment
-    return _Pulls(plane, rest / steps.alpha0)  # eq-ss-rest
+        rest = rest - np.outer(used, used) / steps.first.second_moment  # eq-ss-rest
+    return _Pulls(plane, rest / steps.alpha0)
 
 
 class _Sample(NamedTuple):
-    """A rule over one sample: z = theta.x, omega = v_perp.x without its own pull, label."""
+    """A rule over one sample: z = theta.x, omega = v_0.x without its own pull, label."""
 
     z: np.ndarray
     omega: np.ndarray
@@ -318,7 +356,7 @@ def _reused(steps, g, k, y):
     table = _Table(activation, width, reach)
     for at in range(0, len(k), 4096):  # to save memory
         part = slice(at, at + 4096)
-        pushed = z + g * (r * k[part, None] + y[part, None] * slope)  # eq-ss-training
+        pushed = z + g * (r * k[part, None] + y[part, None] * slope)  # eq-ss-own
         means[:, part] = [values @ w for values in table(pushed)]
     return means
 
