@@ -69,4 +69,71 @@ GRADED = {
     return pull[0] ** 2 / (pull @ pull)""": "old and new samples are swapped",
         },
     },
+    "ex-ss-count": {
+        "cases": "[(0.45, 0.32, 0.3), (0.44, 0.34, 0.0)]",
+        "wrong": {
+            "int(alpha2 / (0.5 - alpha1) + 1e-9)": "an odd activation has no terms of odd order",
+            "int(alpha2 / (0.5 - alpha1) + 1e-9) // 2": (
+                "with a shift the activation is not odd: all terms are there"
+            ),
+            """def terms(alpha1, alpha2, shift):
+    count = int(alpha2 / (0.5 - alpha1) + 1e-9) + 1
+    return count if shift else (count + 1) // 2""": "the common term, 0, is not asked for",
+            """def terms(alpha1, alpha2, shift):
+    count = int(alpha1 / (0.5 - alpha2) + 1e-9)
+    return abs(count if shift else count // 2)""": "the two steps are swapped",
+            """def terms(alpha1, alpha2, shift):
+    count = round(alpha2 / (0.5 - alpha1))
+    return count if shift else count // 2""": "a term that shrinks is not visible: round down",
+            "2": "a constant",
+        },
+    },
+    "ex-ss-bug": {
+        "cases": (
+            "[(TwoSteps('tanh', 'he3', 1.0, 1.0, True),), "
+            "(TwoSteps('erf', 'sign', 1.0, 1.0, True),)]"
+        ),
+        "wrong": {
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    return np.sqrt(plane + w @ second**2 / steps.alpha0)""": "this is the student's",
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    return np.sqrt(plane)""": "across the plane there is noise, too",
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    k0 = k0 - y / (steps.alpha0 * (w @ y**2)) ** 0.5
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    return np.sqrt(plane + w @ second**2 / steps.alpha0)""": (
+                "this forgets what the samples remember: right for a fresh batch only"
+            ),
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    rest = w @ second**2 - (w @ (second * y)) ** 2 / (w @ y**2)
+    return plane + rest / steps.alpha0""": "this is the square",
+        },
+    },
+    "ex-ss-same": {
+        "cases": "[(2.0, 0.9), (6.0, 2.0)]",
+        "wrong": {
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return np.sqrt(c * (1 - eta) ** 2 + (eta * c) ** 2)""": (
+                "the samples remember their labels: k holds a bit of y"
+            ),
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return np.sqrt(c) * abs(1 - eta * (1 + c))""": "this is the part along v alone",
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return c * (1 - eta * (1 + c)) ** 2 + (eta * c) ** 2""": "this is the square",
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return np.sqrt(c * (1 - eta) ** 2 + c * (1 + eta**2 * c))""": "this is a fresh batch",
+            "alpha0**-0.5": "this is the first gradient",
+        },
+    },
 }

@@ -342,7 +342,7 @@ def _fresh(steps, g, k, y):
     """E sigma and E sigma' over neurons of readout g, on inputs that they never saw."""
     width = math.sqrt(1 + steps.noise_variance * g * g)
     u = g * steps.strength * k
-    return _Table(activations.get(steps.activation), width, abs(u).max() + 0.1)(u)  # eq-ss-fresh
+    return _Table(activations.get(steps.activation), width, abs(u).max() + 0.1)(u)  # eq-ss-labels
 
 
 def _reused(steps, g, k, y):
