@@ -70,7 +70,7 @@ GRADED = {
         },
     },
     "ex-ss-count": {
-        "cases": "[(0.45, 0.32, 0.3), (0.44, 0.34, 0.0)]",
+        "cases": "[(0.45, 0.32, 0.3), (0.44, 0.43, 0.5)]",
         "wrong": {
             "int(alpha2 / (0.5 - alpha1) + 1e-9)": "an odd activation has no terms of odd order",
             "int(alpha2 / (0.5 - alpha1) + 1e-9) // 2": (
