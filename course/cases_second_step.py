@@ -112,6 +112,13 @@ GRADED = {
             """def length(steps):
     z, k0, y, (second,), w = second_labels(steps)
     plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    rest = w @ second**2 - (w @ (second * y)) ** 2
+    return np.sqrt(np.fmax(plane + rest / steps.alpha0, 0))""": (
+                "with noise the mean square of the labels is not 1"
+            ),
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
     rest = w @ second**2 - (w @ (second * y)) ** 2 / (w @ y**2)
     return plane + rest / steps.alpha0""": "this is the square",
         },
