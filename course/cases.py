@@ -837,6 +837,403 @@ GRADED = {
             "(1 - np.exp(-2)) / 2": "one function is learnt at any ridge",
         },
     },
+    # first_step/higher_spikes
+    "ex-hs-window": {
+        "cases": "[(2, 0.5, 5e4, 0.4), (4, 0.4, 200, 0.9), (5, 1.2, 1e5, 0.6)]",
+        "wrong": {
+            "1 / (m**0.5 * moment) ** (1 / degree)": "this is the push r, not the step size",
+            "m**0.5 / pull / (m**0.5 * moment)": "degree 1: the strength grows with a power of r",
+            "m ** (0.5 - 0.5 / degree)": "the power of m without its constant",
+            "m ** (0.5 - 0.5 / degree) / pull": "the activation's moment is left out",
+            "m ** (0.5 - 0.5 / degree) / moment ** (1 / degree)": "the pull is left out",
+            "m**0.5 / pull / (m * moment) ** (1 / degree)": "a spike has the factor sqrt(m), not m",
+            "m**0.5 * pull / (m**0.5 * moment) ** (1 / degree)": (
+                "a stronger pull needs a shorter step"
+            ),
+            "m**0.5 / pull / moment ** (1 / degree)": "the strength has a factor sqrt(m)",
+            "m**0.5 / pull * (m**0.5 * moment) ** (1 / degree)": "the root is turned upside down",
+        },
+    },
+    "ex-hs-square": {
+        "cases": "[(0.8, 1.05), (1.1, 1.5)]",
+        "wrong": {
+            "2 * r**2": "the law of small pushes: a mean over tau is not taken out",
+            "3**0.5 * 2**0.5 * r**2": "these readouts are not Gaussian",
+            "2**0.5 * q * r**2": "the root mean square of the squared push has a root of q",
+            "q**0.5 * r**2": "the centred square of k does not have mean square 1",
+            "(2 * q) ** 0.5 * r": "the push comes squared",
+            "(2 * (q - 1)) ** 0.5 * r**2": "only k is centred, not the push",
+            "(3 * q) ** 0.5 * r**2": "the mean map is centred over k",
+            "2 * q * r**4": "this is the square of the singular value",
+        },
+    },
+    "ex-hs-sizes": {
+        "cases": "[(J, r, np.random.default_rng(8)) for J, r in ((2, 4.0), (4, 2.5))]",
+        "wrong": {
+            "outliers(Step('tanh', 'sign', 1e6, r, d=300), 4.0)[0][1]": (
+                "these are Gaussian readouts: the number of sizes is ignored"
+            ),
+            "from_the_library(1, r, rng)": "readouts of one size: the number is ignored",
+            "from_the_library(count, 1.0, rng)": "the push r is ignored",
+            "from_the_library(2 * count, r, rng)": (
+                "nodes come in pairs of either sign: half as many sizes"
+            ),
+            "outliers(Step('tanh', 'sign', 1e6, r, readout=count, d=300), 4.0)[0][0]": (
+                "the first singular value, not the second"
+            ),
+            "outliers(Step('relu', 'sign', 1e6, r, readout=count, d=300), 4.0)[0][1]": (
+                "ReLU, not tanh"
+            ),
+            "from_the_library(count, r, rng) / 2": "the features are divided by sqrt(n)",
+            "1.3": "a constant",
+        },
+    },
+    # first_step/higher_spikes_in_depth
+    "ex-hs-decade": {
+        "cases": "[(2, 2.0), (4, 1.3), (1, 7.0)]",
+        "wrong": {
+            "factor ** (degree * (degree + 1))": "the exponent of a window is 1/2 - 1/(2 l)",
+            "factor ** (2 * degree)": "the window of the next degree moves with m, too",
+            "factor ** (2 * (degree + 1))": "the window of this degree moves with m, too",
+            "factor ** (1 / (2 * degree * (degree + 1)))": (
+                "this is the factor at a width, not the width for a factor"
+            ),
+            "factor ** (2 * degree * (degree - 1))": "this compares with the degree below",
+            "factor ** 12": "the degree is ignored",
+            "10.0 ** (2 * degree * (degree + 1))": "the factor is ignored",
+        },
+    },
+    "ex-hs-strong": {
+        "cases": "[(0.6, 0.8, 4.0, 5.0), (0.5, 0.2, 1.0, 3.0)]",
+        "wrong": {
+            """def strong_error(c1, c3, alpha0, alpha):
+    whole = one_step.FirstStep("tanh", (0.0, c1, 0.0, c3), alpha0, 1.0)
+    return one_step.ridge_risk(whole, 0.0, alpha)
+""": "nothing has been taken away: this is the error without a step",
+            """def strong_error(c1, c3, alpha0, alpha):
+    whole = one_step.FirstStep("tanh", (0.0, c1, 0.0, c3), alpha0, 1.0)
+    return one_step.ridge_risk(whole, 1e6, alpha)
+""": "the cubic is still there: only the first spike is strong",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + (c1**2 + c3**2) / alpha0)
+    noise, left = c3 * (1 - rho2) ** 0.5, c1 * (1 - rho2) ** 0.5
+    rest = one_step.FirstStep("tanh", (0.0, left), alpha0, 1.0, noise)
+    return one_step.ridge_risk(rest, 0.0, alpha)
+""": "a polynomial of degree 3 keeps the cube of the cosine",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + (c1**2 + c3**2) / alpha0)
+    left = c1 * (1 - rho2) ** 0.5
+    rest = one_step.FirstStep("tanh", (0.0, left), alpha0, 1.0)
+    return one_step.ridge_risk(rest, 0.0, alpha)
+""": "what the gradient missed of the cubic is noise",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + (c1**2 + c3**2) / alpha0)
+    return c1**2 * (1 - rho2) + c3**2 * (1 - rho2**3)
+""": "this is the size of what is left, not the error of a fit to it",
+            """def strong_error(c1, c3, alpha0, alpha):
+    rho2 = c1**2 / (c1**2 + c1**2 / alpha0)
+    noise, left = c3 * (1 - rho2**3) ** 0.5, c1 * (1 - rho2) ** 0.5
+    rest = one_step.FirstStep("tanh", (0.0, left), alpha0, 1.0, noise)
+    return one_step.ridge_risk(rest, 0.0, alpha)
+""": "the cubic part of the label makes the gradient noisier, too",
+        },
+    },
+    # first_step/mixtures
+    "ex-mx-samples": {
+        "cases": "[(2.0, 0.7), (0.7, 0.5)]",
+        "wrong": {
+            "q / (1 - q) / h**2": "three clusters, and two labels: the linear part is not h",
+            "9 * q / (16 * h**2)": "q is the share of the signal, not its ratio to the noise",
+            "(1 - q) / q * 9 / (16 * h**2)": "signal and noise are swapped",
+            "q / (1 - q) * 3 / (4 * h)": "the linear part counts squared",
+            "q**2 / (1 - q**2) * 9 / (16 * h**2)": "q is the squared cosine already",
+            "q / (1 - q) / (16 * h**2)": "an average over the clusters has their weights, 1/3",
+            "q / (1 - q) * 9 / (4 * h**2)": "label and side of the first cluster agree in sign",
+            "q / (1 - q) * 9 / 16": "the distance is ignored",
+        },
+    },
+    "ex-mx-blur": {
+        "cases": "[(0.9, 2.5), (1.5, 5.0)]",
+        "wrong": {
+            "1.0": "the best direction for the square error is not the best here",
+            "np.sqrt(2 * np.log(c) / (c**2 - 1))": "the distance is ignored",
+            "np.sqrt(np.log(c) / (c**2 - 1)) / h": "the exponent of a Gaussian has a half",
+            "2 * np.log(c) / (c**2 - 1) / h**2": "this is the square of the cosine",
+            "np.sqrt(2 * np.log(c) / c**2) / h": "both clusters have an exponent",
+            "np.sqrt(2 * np.log(c) / (c - 1)) / h": "the exponent has the square of the position",
+            "np.sqrt(2 * np.log(h) / (h**2 - 1)) / c": "h and c are swapped",
+            "0.52": "a constant",
+        },
+    },
+    "ex-mx-gain": {
+        "cases": "[(h, np.random.default_rng(11)) for h in (1.0, 1.7)]",
+        "wrong": {
+            """def ratio(h, rng):
+    pair = Mixture([-h, h], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=1.28, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 2.0)
+    return square
+""": "the square error is to be divided by the linear bound",
+            """def ratio(h, rng):
+    pair = Mixture([-h, h], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=1.28, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 2.0)
+    return wrong / pair.linear_bound
+""": "the square error is asked for, not the mistakes",
+            """def ratio(h, rng):
+    pair = Mixture([-h, h], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=1.28, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 2.0)
+    return pair.linear_bound / square
+""": "the ratio is upside down",
+            """def ratio(h, rng):
+    pair = Mixture([-h, h], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=0.02, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 2.0)
+    return square / pair.linear_bound
+""": "a short step does not bend: r = 1.28",
+            """def ratio(h, rng):
+    pair = Mixture([-h, h], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=0.93, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 10.0)
+    return square / pair.linear_bound
+""": "the step is r = 1.28, and the ridge 2",
+            """def ratio(h, rng):
+    pair = Mixture([-1.5, 1.5], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=1.28, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 2.0)
+    return square / pair.linear_bound
+""": "the distance is ignored",
+            """def ratio(h, rng):
+    pair = Mixture([-h, h], [0.5, 0.5], [-1, 1])
+    step = Step("tanh", None, alpha0=8.0, r=1.28, d=150)
+    square, wrong = learning_curve(step, pair, 8.0, 2.0)
+    return square * (1 + 5 * h**2) / (1 + 4 * h**2)
+""": "this is the bound of the stripe",
+        },
+    },
+    # first_step/mixtures_in_depth
+    "ex-mx-moment": {
+        "cases": "[(2.0, 0.6, three, parts), (0.4, 0.9, three[:2], np.array([0.7, 0.3]))]",
+        "wrong": {
+            "second_moment(k, rho, means, weights)": "that is the function with the bug",
+            """def mended(k, rho, means, weights):
+    posterior = weights * np.exp(-((k - rho * means) ** 2) / 2)
+    posterior = posterior / posterior.sum()
+    return (1 - rho**2) * posterior @ means**2
+""": "inside a cluster the coordinate has the variance 1",
+            """def mended(k, rho, means, weights):
+    posterior = weights * np.exp(-((k - rho * means) ** 2) / 2)
+    posterior = posterior / posterior.sum()
+    return 1 + rho**2 * posterior @ means**2
+""": "it is the part of the centre across the step that counts",
+            """def mended(k, rho, means, weights):
+    return 1 + (1 - rho**2) * weights @ means**2
+""": "given k the clusters have other weights",
+            """def mended(k, rho, means, weights):
+    posterior = weights * np.exp(-((k - rho * means) ** 2) / 2)
+    posterior = posterior / posterior.sum()
+    return 1 + (1 - rho**2) * (posterior @ means**2 - (posterior @ means) ** 2)
+""": "this is the variance, not the second moment",
+            """def mended(k, rho, means, weights):
+    posterior = weights * np.exp(-((k - means) ** 2) / 2)
+    posterior = posterior / posterior.sum()
+    return 1 + (1 - rho**2) * posterior @ means**2
+""": "along the step the centres are rho times as far apart",
+        },
+    },
+    "ex-mx-still": {
+        "cases": "[(1.0, 6.0, 0.5), (2.0, 3.0, 4.0)]",
+        "wrong": {
+            """def no_step(h, alpha, ridge):
+    gamma, Q, moved = shares(alpha, ridge)
+    return (1 - h**2 * (Q - moved)) / (1 - gamma)
+""": "this is the formula of Gaussian inputs: the clusters make the mean square of t larger",
+            """def no_step(h, alpha, ridge):
+    gamma, Q, moved = shares(alpha, ridge)
+    less = 1 + h**2 * Q
+    return (1 - h**2 * (Q / less - moved / less)) / (1 - gamma)
+""": "the derivative of Q / (1 + h^2 Q) has a square",
+            """def no_step(h, alpha, ridge):
+    gamma, Q, moved = shares(alpha, ridge)
+    less = 1 + h**2 * Q
+    return 1 - h**2 * (Q / less - moved / less**2)
+""": "the factor 1 - gamma is left out",
+            """def no_step(h, alpha, ridge):
+    gamma, Q, moved = shares(alpha, ridge)
+    less = 1 + h**2 * Q
+    return (1 - h**2 * (Q / less + moved / less**2)) / (1 - gamma)
+""": "a sign: (t - t_*) Q' is taken off",
+            """def no_step(h, alpha, ridge):
+    gamma, Q, moved = shares(alpha, ridge)
+    less = 1 + h**2 * Q
+    return (1 - (Q / less - moved / less**2)) / (1 - gamma)
+""": "the linear part of the pair is h, and it counts squared",
+            """def no_step(h, alpha, ridge):
+    return 1 / (1 + h**2)
+""": "this is the linear bound, with unlimited samples",
+            """def no_step(h, alpha, ridge):
+    gamma, Q, moved = shares(alpha, ridge)
+    less = 1 + h * Q
+    return (1 - h**2 * (Q / less - moved / less**2)) / (1 - gamma)
+""": "the mean square of t is 1 + h^2",
+        },
+    },
+    "ex-mx-plane": {
+        "cases": "[(35.0, 1.8), (50.0, 1.3)]",
+        "wrong": {
+            "1 - 4 / (alpha * h**4)": "the mean square of x_1 is 1 + h^2/2",
+            "1 - (1 + h**2 / 2) / (alpha * h**4)": "half of the inputs have label 1",
+            "1 - (1 + h**2 / 2) * 2 / (alpha * h**2)": "the gap counts squared",
+            "1 - (1 + h**2) * 4 / (alpha * h**4)": "only half of the inputs lie on that axis",
+            "1 - np.sqrt((1 + h**2 / 2) * 4 / (alpha * h**4))": "squared overlap: no root",
+            "h**2 / (h**2 + 1 / alpha)": "that is the first moment's formula, for a pair",
+            "1 - (1 + h**2 / 2) * 4 / h**4": "the samples are ignored",
+            "0.9": "a constant",
+        },
+    },
+    "ex-ss-memory": {
+        "cases": "[(6.0, 0.3), (3.0, 2.0)]",
+        "wrong": {
+            "alpha0**-0.5": "noise is part of the label, and so of its mean square",
+            "1 / (alpha0 * (1 + noise**2))": "this is the square",
+            "((1 + noise**2) / alpha0) ** 0.5": (
+                "this is the length of g; divide it by the mean square of the label"
+            ),
+            "1 / (1 + alpha0) ** 0.5": "this is the correlation, not the slope",
+            "1 / (alpha0 * (1 + noise)) ** 0.5": "the noise enters the mean square by its variance",
+            "(alpha0 / (1 + noise**2)) ** 0.5": "more samples: less of each one's label",
+        },
+    },
+    "ex-ss-linear": {
+        "cases": "[(3.0, 0.4, 0.7), (6.0, 1.6, 0.2)]",
+        "wrong": {
+            "(2 / np.pi) / (2 / np.pi + (1 + noise**2) / (2 * alpha0))": (
+                "this is one step on both batches: the second step sees what the first has left"
+            ),
+            """def both_steps(alpha0, eta, noise):
+    signal, square = 2 / np.pi, 1 + noise**2
+    along = (2 - eta) ** 2 * signal
+    return along / (along + ((1 - eta) ** 2 + 1) * square / alpha0)""": (
+                "the second batch's noise is that of what is left of the labels"
+            ),
+            """def both_steps(alpha0, eta, noise):
+    signal, square = 2 / np.pi, 1 + noise**2
+    left = square - 2 * eta * signal + eta**2 * (signal + square / alpha0)
+    along = (2 - eta) ** 2 * signal
+    return along / (along + (square + left) / alpha0)""": (
+                "the second step takes a part of the first one's noise back"
+            ),
+            """def both_steps(alpha0, eta, noise):
+    signal, square = 2 / np.pi, 1 + noise**2
+    left = square - 2 * eta * signal + eta**2 * signal
+    along = (2 - eta) ** 2 * signal
+    return along / (along + ((1 - eta) ** 2 * square + left) / alpha0)""": (
+                "what is left of the labels holds the first step's noise, too"
+            ),
+            """def both_steps(alpha0, eta, noise):
+    signal, square = 2 / np.pi, 1
+    left = square - 2 * eta * signal + eta**2 * (signal + square / alpha0)
+    along = (2 - eta) ** 2 * signal
+    return along / (along + ((1 - eta) ** 2 * square + left) / alpha0)""": (
+                "noise is part of the labels"
+            ),
+        },
+    },
+    "ex-ss-half": {
+        "cases": "[(0.75, 1.5, np.random.default_rng(8)), (0.6, 1.0, np.random.default_rng(8))]",
+        "wrong": {
+            """def mixed(share, eta, rng):
+    pull = second_pull(np.sign, 4, eta, True)
+    return pull[0] ** 2 / (pull @ pull)""": "this is a batch that is old as a whole",
+            """def mixed(share, eta, rng):
+    pull = second_pull(np.sign, 4, eta, False)
+    return pull[0] ** 2 / (pull @ pull)""": "this is a fresh batch",
+            """def mixed(share, eta, rng):
+    pull = second_pull(np.sign, 4, eta, True)
+    return share * pull[0] ** 2 / (pull @ pull)""": (
+                "the new samples point somewhere, too, and squared cosines do not add up"
+            ),
+            """def mixed(share, eta, rng):
+    same, new = (second_pull(np.sign, 4, eta, old) for old in (True, False))
+    pull = (1 - share) * same + share * new
+    return pull[0] ** 2 / (pull @ pull)""": "old and new samples are swapped",
+        },
+    },
+    "ex-ss-count": {
+        "cases": "[(0.45, 0.32, 0.3), (0.44, 0.43, 0.5)]",
+        "wrong": {
+            "int(alpha2 / (0.5 - alpha1) + 1e-9)": "an odd activation has no terms of odd order",
+            "int(alpha2 / (0.5 - alpha1) + 1e-9) // 2": (
+                "with a shift the activation is not odd: all terms are there"
+            ),
+            """def terms(alpha1, alpha2, shift):
+    count = int(alpha2 / (0.5 - alpha1) + 1e-9) + 1
+    return count if shift else (count + 1) // 2""": "the common term, 0, is not asked for",
+            """def terms(alpha1, alpha2, shift):
+    count = int(alpha1 / (0.5 - alpha2) + 1e-9)
+    return abs(count if shift else count // 2)""": "the two steps are swapped",
+            """def terms(alpha1, alpha2, shift):
+    count = round(alpha2 / (0.5 - alpha1))
+    return count if shift else count // 2""": "a term that shrinks is not visible: round down",
+            "2": "a constant",
+        },
+    },
+    "ex-ss-bug": {
+        "cases": (
+            "[(TwoSteps('tanh', 'he3', 1.0, 1.0, True),), "
+            "(TwoSteps('erf', 'sign', 1.0, 1.0, True),)]"
+        ),
+        "wrong": {
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    return np.sqrt(plane + w @ second**2 / steps.alpha0)""": "this is the student's",
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    return np.sqrt(plane)""": "across the plane there is noise, too",
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    k0 = k0 - y / (steps.alpha0 * (w @ y**2)) ** 0.5
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    return np.sqrt(plane + w @ second**2 / steps.alpha0)""": (
+                "this forgets what the samples remember: right for a fresh batch only"
+            ),
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    rest = w @ second**2 - (w @ (second * y)) ** 2
+    return np.sqrt(np.fmax(plane + rest / steps.alpha0, 0))""": (
+                "with noise the mean square of the labels is not 1"
+            ),
+            """def length(steps):
+    z, k0, y, (second,), w = second_labels(steps)
+    plane = (w @ (second * z)) ** 2 + (w @ (second * k0)) ** 2
+    rest = w @ second**2 - (w @ (second * y)) ** 2 / (w @ y**2)
+    return plane + rest / steps.alpha0""": "this is the square",
+        },
+    },
+    "ex-ss-same": {
+        "cases": "[(2.0, 0.9), (6.0, 2.0)]",
+        "wrong": {
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return np.sqrt(c * (1 - eta) ** 2 + (eta * c) ** 2)""": (
+                "the samples remember their labels: k holds a bit of y"
+            ),
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return np.sqrt(c) * abs(1 - eta * (1 + c))""": "this is the part along v alone",
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return c * (1 - eta * (1 + c)) ** 2 + (eta * c) ** 2""": "this is the square",
+            """def twice(alpha0, eta):
+    c = 1 / alpha0
+    return np.sqrt(c * (1 - eta) ** 2 + c * (1 + eta**2 * c))""": "this is a fresh batch",
+            "alpha0**-0.5": "this is the first gradient",
+        },
+    },
     # representations/learning_directions
     "ex-ld-hessian": {
         "cases": "[([0.7, 0.4, -1.3, 0.6],), ([-0.2, 1.1, 0.35, -0.9],)]",

@@ -19,6 +19,9 @@ FIRST = (
     "foundations/the_first_escape",
     "first_step/one_step",
     "first_step/exact_curves",
+    "first_step/higher_spikes",
+    "first_step/second_step",
+    "first_step/mixtures",
 )
 REPRESENTATIONS = (
     "representations/learning_directions",
