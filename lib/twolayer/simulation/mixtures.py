@@ -126,14 +126,14 @@ def run(
     """One network: a gradient step on clusters, ridge readouts on fresh ones, their test errors.
 
     Rows of W0 are uniform on the unit sphere. The step size is that of `step`'s r at the limit of
-    |g|: eta = r sqrt(m) / (mu1 |g|), |g|^2 = theta1^2 + E[y^2] / alpha0 of the clusters.
+    ``|g|``: ``eta = r sqrt(m) / (mu1 |g|)``, ``|g|^2 = theta1^2 + E[y^2] / alpha0`` of the clusters.
 
     Parameters
     ----------
     step : twolayer.theory.higher_spikes.Step
         Its `activation`, `alpha0`, `r`, `width_ratio`, `readout`, `noise` and `d`; not its link.
     mixture : twolayer.theory.mixtures.Mixture, or any object with ``sample(n, rng)``
-        Of inputs in `step.d` dimensions; of such an object |g| is measured on the step's batch.
+        Of inputs in `step.d` dimensions; of such an object ``|g|`` is measured on the step's batch.
     alpha, ridge : array_like
         n/d and the ridge of `twolayer.ridge.fit_readout`, broadcast. All alphas use the first rows
         of one sample.

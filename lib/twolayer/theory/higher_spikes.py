@@ -1,6 +1,6 @@
 """Spikes of higher degree after one large step, and the error of readouts of any law.
 
-After a step of size eta = r sqrt(m) / (mu1 |g|) neuron j sees ``r g_j k``, k the input's
+After a step of size ``eta = r sqrt(m) / (mu1 |g|)`` neuron j sees ``r g_j k``, k the input's
 projection on the gradient, on top of a Gaussian of its own. Readouts ``g_j / sqrt(m)`` of one size
 give all neurons one function of k; Gaussian ones give a series of them, a spike each.
 
@@ -53,7 +53,7 @@ class Step:
     alpha0 : float
         n0/d, samples of the step per dimension, > 0.
     r : float
-        Spike inside a neuron with g = 1: eta mu1 |g| / sqrt(m), >= 0.
+        Spike inside a neuron with g = 1, ``eta mu1 |g| / sqrt(m)``, >= 0.
     width_ratio : float
         m/d, > 0.
     readout : {"gaussian", "equal"} or int
@@ -130,7 +130,7 @@ class Step:
 
     @property
     def eta(self) -> float:
-        """Step size, r sqrt(m) / (mu1 |g|)."""
+        """Step size, ``r sqrt(m) / (mu1 |g|)``."""
         return self.r * math.sqrt(self.m) / (self._first.slope * self.gradient_norm)
 
     @property

@@ -225,7 +225,7 @@ def learning_curve(
     Parameters
     ----------
     step : Step
-        Its r is in units of the mixture's own gradient, eta mu1 |g| / sqrt(m). Its link is not
+        Its r is in units of the mixture's own gradient, ``eta mu1 |g| / sqrt(m)``. Its link is not
         used.
     mixture : Mixture
     alpha, ridge : array_like
