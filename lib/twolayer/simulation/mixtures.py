@@ -125,8 +125,8 @@ def run(
 ) -> dict[str, np.ndarray | float]:
     """One network: a gradient step on clusters, ridge readouts on fresh ones, their test errors.
 
-    Rows of W0 are uniform on the unit sphere. The step size is that of `step`'s r at the limit of
-    ``|g|``: ``eta = r sqrt(m) / (mu1 |g|)``, ``|g|^2 = theta1^2 + E[y^2] / alpha0`` of the clusters.
+    Rows of W0 are uniform on the unit sphere. The step size is that of `step`'s r,
+    ``eta = r sqrt(m) / (mu1 |g|)`` with ``|g|^2 = theta1^2 + E[y^2] / alpha0`` of the clusters.
 
     Parameters
     ----------
