@@ -46,14 +46,14 @@ lab: .venv/.lab-ready  ## open the chapters in JupyterLab, which shows their tex
 check: .venv/.ready lint  ## lint, unit tests, structure, and that results are current: within a minute
 	@$(PYTEST) -n 2 --dist loadfile -q -m "not slow and not built" tests/lib tests/book tests/course
 
-# three workers on two cores: some wait for a kernel or a browser; what takes long comes first
+# four workers on two cores: some wait for a kernel or a browser; what takes long comes first
 LONG := $(addprefix tests/,course/test_exercises.py book/test_pages.py science/test_exact_curves.py lib/test_stale.py book/test_results.py lib/test_sweep.py)
 TESTS := $(LONG) $(filter-out $(LONG),$(wildcard tests/*/test_*.py))
 test: .venv/.ready  ## run every test, and each notebook from scratch, once
 	@$(MAKE) --no-print-directory -j2 lint current book
 	@$(BIN)/python book/_ext/course.py slides
 	@rm -rf _build/nbval-cache
-	@TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder -p tests.notebooks \
+	@TWOLAYER_CACHE=$(CURDIR)/_build/nbval-cache $(PYTEST) -n 4 --dist loadfile --no-loadscope-reorder -p tests.notebooks \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=600 \
 		$$($(BIN)/python book/_ext/chapters.py --twins) $(TESTS)
 
