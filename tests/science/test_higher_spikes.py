@@ -408,20 +408,17 @@ def test_the_output_in_the_residual_lowers_the_error():
     ("change", "error"),
     [
         ({"r": -1.0}, "r=-1.0"),
-        ({"readout": "uniform"}, "readout='uniform'"),
-        ({"readout": 0}, "readout=0"),
-        ({"alpha0": 0.0}, "alpha0=0.0"),
+        ({"readout": "uniform"}, "readout='uniform' is unknown"),
+        ({"readout": 0}, "readout=0 must be"),
+        ({"d": 0}, "d=0 must be"),
+        ({"alpha0": 0.0}, "alpha0=0.0 must be"),
+        ({"activation": "relu", "link": "relu"}, "link='relu' has mean 0.399"),
         ({"activation": "he2"}, r"E\[sigma'\] = 0"),
     ],
 )
 def test_bad_steps(change, error):
     with pytest.raises(ValueError, match=error):
         dataclasses.replace(TANH, **change)
-
-
-def test_labels_of_mean_zero_where_the_activation_is_not_odd():
-    with pytest.raises(ValueError, match="mean"):
-        Step("relu", (0.5, 1.0), 16.0, 0.5)
 
 
 @pytest.mark.parametrize("function", [outliers, window_error, crossing])

@@ -75,7 +75,7 @@ def neurons(activation, r, excess, readout, k):
     g, v = law(readout, r)
     half = len(g) // 2 if f.parity else 0  # an odd or even function at -g is known from g
     found = [_spike.moments(f, r * size * k, math.sqrt(1 + excess * size**2)) for size in g[half:]]
-    mean, linear, _, rest = np.array(found).transpose(1, 2, 0)
+    mean, linear, _, rest = np.array(found).transpose(1, 2, 0)  # eq-hs-tables
     if f.parity:
         back = slice(None, 0 if len(g) % 2 else None, -1)
         mean, linear, rest = (
@@ -147,12 +147,12 @@ class _Problem:
         p = 1 / (1 + V)
         omega = self.ratio * self.inputs.w * p
         S = (self.of_k.T * omega) @ self.of_k
-        C = (self.of_g.T * (neurons.v * G)) @ self.of_g
+        C = (self.of_g.T * (neurons.v * G)) @ self.of_g  # eq-hs-kernel
         A = np.linalg.inv(np.eye(len(S)) + self.beta * C @ S)
         kk = self.of_k @ (A @ C) @ self.of_k.T
         gg = self.of_g @ (S @ A) @ self.of_g.T
-        held = self.ridge + omega @ neurons.rest + np.diag(gg)
-        seen = np.diag(kk) + neurons.rest @ (neurons.v * G)
+        held = self.ridge + omega @ neurons.rest + np.diag(gg)  # eq-hs-G
+        seen = np.diag(kk) + neurons.rest @ (neurons.v * G)  # eq-hs-V
         both = (self.of_k @ A @ self.of_g.T) ** 2 + neurons.rest
         return _Loop(G, V, p, held, seen, both, kk**2, gg**2)
 
@@ -187,7 +187,7 @@ class _Problem:
         """Square root of the kernel of what all samples at k share, over (1, xi)."""
         inputs, neurons = self.inputs, self.neurons
         root = np.sqrt(neurons.v * G)
-        along = neurons.linear * (root / math.sqrt(self.d))
+        along = neurons.linear * (root / math.sqrt(self.d))  # eq-hs-common, eq-mx-pair
         none = np.zeros_like(along)
         first = np.c_[neurons.mean * root, inputs.k[:, None] * along, inputs.mean[:, None] * along]
         if self.centred:
@@ -203,7 +203,7 @@ class _Problem:
         inputs = self.inputs
         root = np.sqrt(np.tile(inputs.w * at.p, 2))
         signals = self.signals(at.G)
-        scaled = math.sqrt(self.n) * root[:, None] * signals
+        scaled = math.sqrt(self.n) * root[:, None] * signals  # eq-hs-fit
         e = np.concatenate([inputs.e0, inputs.e1])
         missed = np.linalg.solve(np.eye(len(e)) + scaled @ scaled.T, root * e) / root  # e - f
         residual = inputs.rest + (missed.reshape(2, -1) ** 2).sum(0)
@@ -213,7 +213,7 @@ class _Problem:
         of_G, of_V = np.split(adjoint, [len(at.G)])
         moved = at.both @ (of_G / at.held) + self.beta * at.kk @ (of_V / at.seen)
         f0, f1 = e.reshape(2, -1) - missed.reshape(2, -1)
-        return f0, f1, residual - self.ratio * moved
+        return f0, f1, residual - self.ratio * moved  # eq-hs-error, eq-mx-error
 
 
 def curve(step, tables, alpha, ridge, summary, centred=False):

@@ -140,7 +140,7 @@ class Step:
 
     def excess(self, second_moment: float, gradient_norm: float) -> float:
         """Noise of the step in a neuron: its squared norm without the spike is 1 + excess g^2."""
-        size = (self.r / (self._first.slope * gradient_norm)) ** 2  # eta^2 / m
+        size = (self.r / (self._first.slope * gradient_norm)) ** 2  # eta^2 / m, eq-hs-neuron
         return size * _bulk.slope_moments(self.activation)[0] * second_moment / self.alpha0
 
 

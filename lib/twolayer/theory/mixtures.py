@@ -117,12 +117,12 @@ class Mixture:
     def linear_bound(self) -> float:
         """Least square error of a linear predictor a.x without a constant."""
         spread = self._average(lambda mean, std, *_: mean**2 + std**2)
-        return self.second_moment - self.linear_part**2 / spread
+        return self.second_moment - self.linear_part**2 / spread  # eq-mx-linear
 
     def gradient_norm(self, alpha0: float, noise: float = 0.0) -> float:
         """Norm of X'y/n0."""
         second = self.second_moment + noise**2
-        return math.hypot(self.linear_part, math.sqrt(second / alpha0))
+        return math.hypot(self.linear_part, math.sqrt(second / alpha0))  # eq-mx-alignment
 
 
 def _moments(label, shift, scale):
@@ -174,13 +174,13 @@ def _posterior(mixture, cosine, noise, k, dk):
     posterior = joint / np.maximum(w, 1e-300)[:, None]
     place = mean + std**2 * cosine / spread * (k[:, None] - cosine * mean)  # of t given k
     scale = std * np.sqrt(sine2 / spread)
-    zeta = (place - cosine * k[:, None]) / math.sqrt(sine2)
+    zeta = (place - cosine * k[:, None]) / math.sqrt(sine2)  # eq-mx-across
     wide = np.broadcast_to(std / np.sqrt(spread), zeta.shape)
     found = [_moments(y, t, s) for y, t, s in zip(mixture.labels, place.T, scale, strict=True)]
     y, slope, rest = np.array(found).transpose(1, 2, 0)
-    average = (posterior * zeta).sum(1)
+    average = (posterior * zeta).sum(1)  # eq-mx-moments
     both = np.sqrt((posterior * (wide**2 + (zeta - average[:, None]) ** 2)).sum(1))
-    e0 = (posterior * y).sum(1)
+    e0 = (posterior * y).sum(1)  # eq-mx-posterior
     e1 = (posterior * ((zeta - average[:, None]) * y + wide * slope)).sum(1) / both
     left = y - e0[:, None] - (e1 / both)[:, None] * (zeta - average[:, None])
     along = slope - (e1 / both)[:, None] * wide
@@ -214,7 +214,7 @@ def _misclassified(inputs, clusters, fit):
     mean = fit.f0[:, None] + slope * (clusters.mean - inputs.mean[:, None])
     noise = np.maximum(fit.error - known, 0)[:, None] + (slope * clusters.std) ** 2
     wrong = ndtr(-clusters.side * mean / np.sqrt(np.maximum(noise, 1e-300)))
-    return inputs.w @ (clusters.posterior * wrong).sum(1)
+    return inputs.w @ (clusters.posterior * wrong).sum(1)  # eq-mx-mistakes
 
 
 def learning_curve(
