@@ -1,0 +1,233 @@
+"""Neurons that look at each batch twice, drawn: what `twolayer.theory.looking_twice` predicts."""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from twolayer import _checks, activations
+from twolayer.activations import Activation
+from twolayer.data import as_link, sphere
+from twolayer.theory.looking_twice import TwoLooks
+
+__all__ = ["plain_steps", "run", "time_to"]
+
+_AT_ONCE = 2048  # single samples side by side
+
+
+def run(
+    looks: TwoLooks,
+    alpha: float,
+    d: int,
+    rng: np.random.Generator,
+    *,
+    neurons: int = 8,
+    fresh: bool = False,
+) -> dict[str, np.ndarray]:
+    """Neurons on the unit sphere, each looking twice at the same batches, theta the first axis.
+
+    Parameters
+    ----------
+    looks : TwoLooks
+    alpha : float
+        Samples per dimension, > 0; taken to the nearest whole number of batches.
+    d : int
+        Input dimension, at least 3.
+    rng : numpy.random.Generator
+    neurons : int
+        They share the samples.
+    fresh : bool
+        Take the second pull on a batch of its own.
+
+    Returns
+    -------
+    dict
+        "cosine", shape (neurons,): with theta, of each sum of second pulls without its part along
+        the neuron; "layer": that of the mean of these sums; "alpha": as it was used, of the second
+        looks alone.
+
+    Examples
+    --------
+    >>> found = run(TwoLooks(0.25, 2.0), 8.0, 64, np.random.default_rng(0))
+    >>> found["cosine"].shape, float(found["alpha"])
+    ((8,), 8.0)
+    """
+    if not isinstance(looks, TwoLooks):
+        raise TypeError(f"looks={looks!r} must be a TwoLooks")
+    alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
+    d, neurons = _checks.integer("d", d, 3), _checks.positive_int("neurons", neurons)
+    _checks.generator(rng)
+    W = sphere((neurons, d), rng).astype(np.float32)
+    batch = round(looks.batch_ratio * d)
+    if looks.batch_ratio and not batch:
+        raise ValueError(f"batch_ratio={looks.batch_ratio} leaves no sample at d={d}")
+    batches = round(alpha * d / max(batch, 1))
+    if not batches:
+        raise ValueError(f"alpha={alpha} is less than one batch of {looks.batch_ratio} d samples")
+    total, left = np.zeros((neurons, d)), batches
+    while left:
+        count = 1 if batch else min(left, _AT_ONCE)
+        total += _look(looks, W, batch or count, rng, fresh)
+        left -= count
+    total -= (total * W).sum(1, keepdims=True) * W
+    mean = total.mean(0)
+    return {
+        "cosine": total[:, 0] / np.linalg.norm(total, axis=1),
+        "layer": mean[0] / np.linalg.norm(mean),
+        "alpha": np.float64(batches * max(batch, 1) / d),
+    }
+
+
+def _draw(looks, n, d, rng):
+    x = rng.standard_normal((n, d), dtype=np.float32)
+    y = np.broadcast_to(as_link(looks.link)(x[:, 0].astype(float)), n)
+    return x, y.astype(np.float32)[:, None]
+
+
+def _look(looks, W, n, rng, fresh):
+    """Sum of the second pulls of n samples: one batch, or each for itself at batch ratio 0."""
+    slope = activations.get(looks.activation).derivative_at
+    d = W.shape[1]
+    step = np.float32(looks.inner_step / d)
+    x, y = _draw(looks, n, d, rng)
+    z = x @ W.T
+    first = y * slope(z)
+    if looks.batch_ratio:
+        moved = W + step * (first.T @ x)
+        if fresh:
+            x, y = _draw(looks, n, d, rng)
+        z = x @ moved.T
+    elif not fresh:
+        z = z + step * first * (x * x).sum(1, keepdims=True)
+    else:
+        other, y = _draw(looks, n, d, rng)
+        z = other @ W.T + step * first * (x * other).sum(1, keepdims=True)
+        x = other
+    return (y * slope(z)).T @ x
+
+
+def plain_steps(
+    alpha: float,
+    eta: float,
+    d: int,
+    rng: np.random.Generator,
+    *,
+    link: str | Callable | Sequence[float] = "he3",
+    activation: str | Activation = "erf",
+    neurons: int = 8,
+) -> np.ndarray:
+    """Two plain gradient steps on all n = alpha d samples: cosine with theta of each neuron.
+
+    Parameters
+    ----------
+    alpha : float
+        Samples per dimension, > 0.
+    eta : float
+        Step size: w moves by eta mean y sigma'(w.x) x.
+    d : int
+        Input dimension, at least 3.
+    rng : numpy.random.Generator
+    link, activation
+        See `TwoLooks`.
+    neurons : int
+        They share the samples.
+
+    Returns
+    -------
+    ndarray, shape (neurons,)
+
+    Examples
+    --------
+    >>> plain_steps(8.0, 6.0, 64, np.random.default_rng(0), activation="tanh").shape
+    (8,)
+    """
+    looks = TwoLooks(0.0, eta, link, activation)
+    d, neurons = _checks.integer("d", d, 3), _checks.positive_int("neurons", neurons)
+    n = round(_checks.real("alpha", alpha, minimum=0, strict=True) * d)
+    W = sphere((neurons, d), _checks.generator(rng)).astype(np.float32)
+    x, y = _draw(looks, max(n, 1), d, rng)
+    slope = activations.get(activation).derivative_at
+    for _ in range(2):
+        W = W + np.float32(eta / len(x)) * ((y * slope(x @ W.T)).T @ x)
+    return W[:, 0] / np.linalg.norm(W, axis=1)
+
+
+def time_to(
+    looks: TwoLooks,
+    step: float,
+    d: int,
+    start: ArrayLike,
+    rng: np.random.Generator,
+    most: int,
+    *,
+    level: float = 0.5,
+) -> np.ndarray:
+    """Samples until ``abs(cosine) >= level``, one at a time, each looked at twice.
+
+    A neuron on the sphere steps by step / d along the second pull of a fresh sample. Its cosine
+    is a Markov chain of its own in any dimension, see `twolayer.simulation.the_first_escape`; the
+    first look moves z by (c/d) G_0 x.x.
+
+    Parameters
+    ----------
+    looks : TwoLooks
+        Of batch ratio 0.
+    step : float
+        > 0.
+    d : int
+        Input dimension, at least 3.
+    start : array_like, shape (k,)
+        Cosine of each run at the start.
+    rng : numpy.random.Generator
+    most : int
+        Samples after which a run is given up.
+    level : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Infinity for a run that has not arrived: quantiles below the share that arrived are right.
+
+    Examples
+    --------
+    >>> time = time_to(TwoLooks(0.0, -2.0), 1.0, 64, np.zeros(50), np.random.default_rng(0), 2000)
+    >>> bool(np.median(time) < 1000)
+    True
+    """
+    if not isinstance(looks, TwoLooks) or looks.batch_ratio:
+        raise ValueError(f"looks={looks!r} must be a TwoLooks of batch_ratio 0")
+    eta = _checks.real("step", step, minimum=0, strict=True) / _checks.integer("d", d, 3)
+    cosine = np.atleast_1d(_checks.real_array("start", start)).copy()
+    most = _checks.integer("most", most, 0)
+    _checks.generator(rng)
+    level = _checks.real("level", level, minimum=0)
+    time = np.where(abs(cosine) >= level, 0.0, math.inf)
+    active, done = np.flatnonzero(time), 0
+    cosine = cosine[active]
+    while active.size and done < most:
+        path = _block(looks, eta, d, cosine, rng, most - done)
+        there = abs(path) >= level
+        hit = there.any(0)
+        time[active[hit]] = done + 1 + there.argmax(0)[hit]
+        cosine, active, done = path[-1, ~hit], active[~hit], done + len(path)
+    return time
+
+
+def _block(looks, eta, d, cosine, rng, most):
+    """Cosines after each sample of a block, shape (samples, runs)."""
+    steps = min(256, max(1, 2**14 // max(cosine.size, 1)))
+    link, slope = as_link(looks.link), activations.get(looks.activation).derivative_at
+    v, across = rng.standard_normal((2, steps, cosine.size))
+    square = v * v + across * across + 2 * rng.standard_gamma((d - 2) / 2, v.shape)
+    y = np.broadcast_to(link(v.ravel()), v.size).reshape(v.shape)
+    push = looks.inner_step / d * square * y
+    out = np.empty((min(steps, most), cosine.size))
+    for i in range(len(out)):
+        z = cosine * v[i] + np.sqrt(np.maximum(1 - cosine * cosine, 0)) * across[i]
+        move = eta * y[i] * slope(z + push[i] * slope(z))
+        norm = np.sqrt(1 + move * move * np.maximum(square[i] - z * z, 0))
+        cosine = (cosine + move * (v[i] - cosine * z)) / norm  # eq-tw-chain
+        out[i] = cosine
+    return np.clip(out, -1, 1)
