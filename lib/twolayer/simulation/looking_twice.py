@@ -1,13 +1,11 @@
 """Neurons that look at each batch twice, drawn: what `twolayer.theory.looking_twice` predicts."""
 
 import math
-from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from twolayer import _checks, activations
-from twolayer.activations import Activation
 from twolayer.data import as_link, sphere
 from twolayer.theory.looking_twice import TwoLooks
 
@@ -108,28 +106,17 @@ def _look(looks, W, n, rng, fresh):
 
 
 def plain_steps(
-    alpha: float,
-    eta: float,
-    d: int,
-    rng: np.random.Generator,
-    *,
-    link: str | Callable | Sequence[float] = "he3",
-    activation: str | Activation = "erf",
-    neurons: int = 8,
+    looks: TwoLooks, d: int, rng: np.random.Generator, *, neurons: int = 8
 ) -> np.ndarray:
-    """Two plain gradient steps on all n = alpha d samples: cosine with theta of each neuron.
+    """Two plain gradient steps on one batch of beta d samples: each neuron's cosine with theta.
 
     Parameters
     ----------
-    alpha : float
-        Samples per dimension, > 0.
-    eta : float
-        Step size: w moves by eta mean y sigma'(w.x) x.
+    looks : TwoLooks
+        Both steps move w by (c/d) sum y sigma'(w.x) x.
     d : int
         Input dimension, at least 3.
     rng : numpy.random.Generator
-    link, activation
-        See `TwoLooks`.
     neurons : int
         They share the samples.
 
@@ -139,17 +126,21 @@ def plain_steps(
 
     Examples
     --------
-    >>> plain_steps(8.0, 6.0, 64, np.random.default_rng(0), activation="tanh").shape
+    >>> looks = TwoLooks(8.0, 6.0 / 8.0, "he3", "tanh")
+    >>> plain_steps(looks, 64, np.random.default_rng(0)).shape
     (8,)
     """
-    looks = TwoLooks(0.0, eta, link, activation)
+    if not isinstance(looks, TwoLooks):
+        raise TypeError(f"looks={looks!r} must be a TwoLooks")
     d, neurons = _checks.integer("d", d, 3), _checks.positive_int("neurons", neurons)
-    n = round(_checks.real("alpha", alpha, minimum=0, strict=True) * d)
     W = sphere((neurons, d), _checks.generator(rng)).astype(np.float32)
-    x, y = _draw(looks, max(n, 1), d, rng)
-    slope = activations.get(activation).derivative_at
+    n = round(looks.batch_ratio * d)
+    if not n:
+        raise ValueError(f"batch_ratio={looks.batch_ratio} leaves no sample at d={d}")
+    x, y = _draw(looks, n, d, rng)
+    slope = activations.get(looks.activation).derivative_at
     for _ in range(2):
-        W = W + np.float32(eta / len(x)) * ((y * slope(x @ W.T)).T @ x)
+        W = W + np.float32(looks.inner_step / d) * ((y * slope(x @ W.T)).T @ x)
     return W[:, 0] / np.linalg.norm(W, axis=1)
 
 

@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial.hermite_e import hermegauss
 from numpy.typing import ArrayLike
 
 from twolayer import _checks, activations
@@ -32,10 +33,11 @@ from twolayer.data import as_link
 from twolayer.hermite import between
 
 __all__ = [
-    "SecondLook",
     "TwoLooks",
     "cosine",
     "label_transform",
+    "online_drift",
+    "online_time",
     "second_look",
 ]
 
@@ -82,6 +84,22 @@ class TwoLooks:
         if not np.any(neuron.derivative_at(np.linspace(-3, 3, 50))):
             raise ValueError(f"activation={self.activation!r} has no slope: it has no gradient")
         _labels(self.link)
+
+    @property
+    def plain_cosine(self) -> float:
+        """Cosine of w with theta after two plain steps ``(c/d) sum y sigma'(w.x) x`` on one batch.
+
+        In steps along the mean, of size eta, on all samples: alpha = beta and c = eta / alpha.
+        """
+        beta = _checks.real("batch_ratio", self.batch_ratio, minimum=0, strict=True)
+        seen, eta = second_look(self), self.inner_step * beta
+        size = math.sqrt(seen.first_square)
+        theta = eta * (seen.first_signal + seen.signal)
+        along = 1 + eta * (seen.first_along + seen.along)
+        memory = (size + seen.product / size) / math.sqrt(beta) + seen.rest
+        free = (seen.square - (seen.product / size) ** 2) / beta
+        length = math.sqrt(theta**2 + along**2 + eta**2 * (memory**2 + free))
+        return theta / length  # eq-tw-plain
 
 
 # --- rules over the label, and over the neuron's input
@@ -228,38 +246,48 @@ def _pieces(sigma, labels, push, cosine, sine):
 
 
 def _averages(activation, spread, t):
-    """E f over u of f = sigma'(t + spread u), of its square and of u times it, shape (3, N)."""
+    """E f over u of f = sigma'(t + spread u), of its square and of u times it: (..., 3)."""
     sigma = activations.get(activation)
     if not spread:
         slope = sigma.derivative_at(t)
-        return np.stack([slope, slope * slope, 0 * slope])
-    from scipy.interpolate import CubicSpline  # slow to load
-
-    grid = _table_grid(t.min(), t.max(), sigma.kinks, abs(spread))
+        return np.stack([slope, slope * slope, 0 * slope], axis=-1)
     if sigma.kinks:
-        kinks = (np.array(sigma.kinks) - grid[:, None]) / spread
+        kinks = (np.array(sigma.kinks) - t[:, None]) / spread
         u, w = between(kinks, 40 + int(24 * abs(spread)), reach=_REACH)
     else:
         step = 0.3 * _FINE / max(1.0, abs(spread))
         u = np.arange(-round(_REACH / step), round(_REACH / step) + 1) * step
-        w = np.exp(-u * u / 2) / np.exp(-u * u / 2).sum()
-    f = sigma.derivative_at(grid[:, None] + spread * u)
-    table = np.stack([(f * w).sum(1), (f * f * w).sum(1), (f * u * w).sum(1)], axis=1)
-    return CubicSpline(grid, table)(t).T
+        w = np.exp(-u * u / 2)
+        w = w / w.sum()
+    f = sigma.derivative_at(t[:, None] + spread * u)
+    return np.stack([(f * w).sum(1), (f * f * w).sum(1), (f * u * w).sum(1)], axis=-1)
 
 
-def _table_grid(low, high, kinks, spread):
-    """Even within 30, then growing by a hundredth; dense around kinks that u smooths little."""
+def _grid(low, high, kinks, spread):
+    """Points for a table: wider apart far out, dense around kinks that u smooths little."""
     step = 0.03 * _FINE
-    far = 30 * 1.01 ** np.arange(1 + math.ceil(math.log(max(1, high / 30, -low / 30)) / 0.00995))
-    grid = np.concatenate([-far[:0:-1], np.arange(-1000, 1001) * 0.03, far[1:]])
-    if step != 0.03:
-        grid = np.concatenate([-far[:0:-1], np.arange(-30, 30, step), far])
-    if kinks and spread < 1:
-        near = np.add.outer(kinks, spread * np.linspace(-9, 9, 601)).ravel()
+    ends = np.arcsinh(np.array([low, high]) / 30) * 30 / step
+    grid = 30 * np.sinh(np.arange(math.floor(ends[0]) - 2, math.ceil(ends[1]) + 3) * step / 30)
+    if kinks and abs(spread) < 1:
+        near = np.add.outer(kinks, abs(spread) * np.linspace(-9, 9, round(600 / _FINE) + 1)).ravel()
+        near = near[(near > low) & (near < high)]
         grid = np.unique(np.append(grid, near))
-    grid = grid[(grid > low - 0.1 - 0.02 * abs(low)) & (grid < high + 0.1 + 0.02 * abs(high))]
+        grid = grid[np.append(True, np.diff(grid) > 1e-9 * abs(spread))]
     return grid
+
+
+def _shares(grid, t):
+    """Cubic interpolation: numbers of four neighbours of each t, and their shares, (4, N)."""
+    left = np.clip(np.searchsorted(grid, t) - 1, 1, len(grid) - 3)
+    near = left + np.arange(-1, 3)[:, None]
+    x = t - grid[near]
+    places = grid[np.arange(1, len(grid) - 2) + np.arange(-1, 3)[:, None]]
+    shares = np.empty_like(x)
+    for j in range(4):
+        others = [k for k in range(4) if k != j]
+        below = np.prod([places[j] - places[k] for k in others], axis=0)
+        shares[j] = x[others[0]] * x[others[1]] * x[others[2]] / below[left - 1]
+    return near, shares
 
 
 # --- the limit
@@ -278,6 +306,8 @@ class SecondLook(NamedTuple):
     product: float  # E[G_0 G_1]
     square: float  # P_1 = E[G_1^2]
     rest: float  # E[u G_1]
+    growth: float  # lambda = E[(z_*^2 - 1) z G_1], of the cosine of one at a time
+    signal_square: float  # V = E[z_*^2 G_1^2]
 
 
 def second_look(looks: TwoLooks) -> SecondLook:
@@ -301,29 +331,42 @@ def second_look(looks: TwoLooks) -> SecondLook:
 
 @functools.lru_cache(maxsize=1024)
 def _second_look(looks):
-    labels, push = _labels(looks.link), _push(looks)
+    labels, push = _half(looks), _push(looks)
     slope, bend, square, _ = _slopes(looks.activation)
     points = _points(looks, labels, push)
-    y, zs = labels.y[points.at], labels.z[points.at]
-    mean, second, by_u = _averages(looks.activation, push.spread, points.t)
-    pull = points.weights * y
-    signal = float(pull @ (zs * mean))
-    P0, P1 = labels.mean(of=2) * square, float(pull @ (y * second))
-    product = float(pull @ (y * points.first * mean))
-    rest = float(pull @ by_u)
-    noise = _noise(P0, product, P1, rest, looks.batch_ratio)
+    by_row, in_z, in_first, common = _looked_at(looks, labels, push, points)
+    pull = labels.weights * labels.y
+    squares = labels.mean(of=2)
+    P0, P1 = squares * square, float(pull @ (labels.y * by_row[1]))
+    rest = float(pull @ by_row[2])
+    xi, w = _common(looks)
+    w = np.outer(w, pull)
+    beta = looks.batch_ratio
+    layer = [(w * by * common).sum() for by in (labels.y, labels.y * common, xi[:, None])]
     return SecondLook(
-        signal,
-        noise,
-        _layer_noise(looks, labels, push, points),
-        labels.mean(1) * slope,
-        float(pull @ (points.z * mean)),
-        labels.mean() * bend,
+        float(pull @ (labels.z * by_row[0])),
+        _noise(P0, in_first, P1, rest, beta),
+        _noise(squares, *map(float, layer), beta),
+        _labels(looks.link).mean(1) * slope,
+        float(pull @ in_z),
+        _labels(looks.link).mean() * bend,
         P0,
-        product,
+        in_first,
         P1,
         rest,
+        float(pull @ ((labels.z**2 - 1) * in_z)),
+        float(pull @ (labels.z**2 * labels.y * by_row[1])),
     )
+
+
+def _half(looks):
+    """The labels' rule; its right half where all is odd."""
+    found = _labels(looks.link)
+    odd = activations.get(looks.activation).parity == -1 and np.allclose(found.z, -found.z[::-1])
+    if not odd or not np.allclose(found.y, -found.y[::-1], rtol=1e-12, atol=0):
+        return found
+    half = found.z > 0
+    return _Labels(found.z[half], found.y[half], 2 * found.weights[half])
 
 
 def _noise(P0, product, P1, rest, beta):
@@ -333,23 +376,58 @@ def _noise(P0, product, P1, rest, beta):
     return P1 - product**2 / P0 + (product / math.sqrt(P0) + math.sqrt(beta) * rest) ** 2
 
 
-def _layer_noise(looks, labels, push, points):
-    """The same for the mean over neurons, T = E[G_1 | sample]: they share the mean of the pulls."""
+def _common(looks):
+    """A rule over what all neurons' u have in common: the mean of their first pulls."""
+    slope = _slopes(looks.activation)[0]
+    size = abs(looks.inner_step * slope) * math.sqrt(
+        looks.batch_ratio * _labels(looks.link).mean(of=2)
+    )
+    xi, w = hermegauss(12 + int(8 * size) if size else 1)
+    return xi, w / w.sum()
+
+
+def _looked_at(looks, labels, push, points):
+    """Averages of sigma'(z') and its like: by row, with z by row, with G_0, by row and xi."""
     slope, _, square, _ = _slopes(looks.activation)
-    size, second = looks.batch_ratio * labels.mean(of=2), labels.mean(of=2)
-    common = push.step * slope * math.sqrt(size)
-    spread = push.step * math.sqrt(size * max(0.0, square - slope**2))
-    nodes = max(1, 12 + int(8 * abs(common))) if common else 1
-    xi, w = np.polynomial.hermite_e.hermegauss(nodes)
-    T = np.empty((nodes, len(labels.z)))
+    size = push.step * math.sqrt(looks.batch_ratio * labels.mean(of=2))
+    own = size * math.sqrt(max(0.0, square - slope**2))
+    xi, _ = _common(looks)
+    shift, rows = size * slope * xi, len(labels.z)
     share = points.weights / labels.weights[points.at]
-    for k, shift in enumerate(common * xi):
-        mean = _averages(looks.activation, spread, points.t + shift)[0]
-        T[k] = labels.y * np.bincount(points.at, share * mean, minlength=len(labels.z))
-    weights = np.outer(w / w.sum(), labels.weights)
-    product = float((weights * T * labels.y).sum())
-    rest = float((weights * T * xi[:, None]).sum())
-    return _noise(second, product, float((weights * T * T).sum()), rest, looks.batch_ratio)
+    first = points.weights * labels.y[points.at] ** 2 * points.first
+    if not push.spread:
+        f = _averages(looks.activation, 0.0, points.t)
+        by_row = np.array([np.bincount(points.at, share * part, minlength=rows) for part in f.T])
+        in_z = np.bincount(points.at, share * points.z * f[:, 0], minlength=rows)
+        return by_row, in_z, float(first @ f[:, 0]), by_row[:1]
+    far = abs(shift).max()
+    kinks = activations.get(looks.activation).kinks
+    grid = _grid(points.t.min() - far, points.t.max() + far, kinks, own or push.spread)
+    table = _averages(looks.activation, push.spread, grid)
+    table = np.hstack([table, _shifted(looks, own, grid, shift)])
+    near, shares = _shares(grid, points.t)
+    place = points.at * len(grid) + near
+    law = np.bincount(place.ravel(), (shares * share).ravel(), minlength=rows * len(grid))
+    found = (law.reshape(rows, -1) @ table).T
+    mean = (shares * table[near, 0]).sum(0)
+    in_z = np.bincount(points.at, share * points.z * mean, minlength=rows)
+    return found[:3], in_z, float(first @ mean), found[3:]
+
+
+def _shifted(looks, own, grid, shift):
+    """E sigma'(t + shift + own u) on the grid, one column a shift."""
+    at = np.add.outer(grid, shift)
+    return _averaged(looks.activation, own, at.ravel()).reshape(at.shape)
+
+
+def _averaged(activation, spread, t):
+    """E sigma'(t + spread u) at many points t, by a table."""
+    sigma = activations.get(activation)
+    if not spread:
+        return sigma.derivative_at(t)
+    grid = _grid(t.min(), t.max(), sigma.kinks, spread)
+    near, shares = _shares(grid, t)
+    return (shares * _averages(activation, spread, grid)[near, 0]).sum(0)
 
 
 def cosine(
@@ -421,6 +499,140 @@ def label_transform(looks: TwoLooks, y: ArrayLike) -> np.ndarray:
         )
     rows = _Labels(np.zeros(y.size), y.ravel(), np.ones(y.size))
     points = _points(looks, rows, push)
-    mean = _averages(looks.activation, push.spread, points.t)[0]
+    mean = _averaged(looks.activation, push.spread, points.t)
     out = rows.y * np.bincount(points.at, points.weights * mean, minlength=y.size)
     return out.reshape(y.shape)  # eq-tw-transform
+
+
+# --- one sample at a time
+
+
+def online_drift(looks: TwoLooks, step: float, cosine: ArrayLike) -> np.ndarray:
+    """Velocity of the cosine, one sample at a time, each looked at twice, for large d.
+
+    A neuron on the sphere steps by step / d along the second pull; time is samples per dimension:
+    ``d rho / dt = eps E[G_1 (z_* - rho z)] - eps^2 rho E[G_1^2] / 2``.
+
+    Parameters
+    ----------
+    looks : TwoLooks
+        Of batch ratio 0.
+    step : float
+        eps, > 0.
+    cosine : array_like
+        Between -1 and 1.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of `cosine`.
+
+    Examples
+    --------
+    >>> online_drift(TwoLooks(0.0, -2.0), 1.0, [0.0, 0.5]).round(3)
+    array([0.114, 0.161])
+    """
+    _check_online(looks)
+    step = _checks.real("step", step, minimum=0, strict=True)
+    rho = _checks.real_array("cosine", cosine)
+    if (abs(rho) > 1).any():
+        raise ValueError(f"cosine must lie between -1 and 1, got {rho[abs(rho) > 1].flat[0]}")
+    return np.reshape([_drift(looks, step, float(c)) for c in rho.flat], rho.shape)[()]
+
+
+def _check_online(looks):
+    if not isinstance(looks, TwoLooks) or looks.batch_ratio:
+        raise ValueError(f"looks={looks!r} must be a TwoLooks of batch_ratio 0")
+
+
+def _drift(looks, step, rho):
+    first, second = _flow(looks, rho)
+    return step * first - step**2 * rho * second / 2  # eq-tw-online
+
+
+@functools.lru_cache(maxsize=4096)
+def _flow(looks, rho):
+    """E[G_1 (z_* - rho z)] and E[G_1^2] at one cosine."""
+    labels = _half(looks)
+    points = _points(looks, labels, _push(looks), rho)
+    slope = activations.get(looks.activation).derivative_at(points.t)
+    pull = labels.y[points.at] * slope
+    weighted = points.weights * pull
+    return (
+        float(weighted @ (labels.z[points.at] - rho * points.z)),
+        float(weighted @ pull),
+    )
+
+
+def online_time(
+    looks: TwoLooks, step: float, d: float = math.inf, *, level: float = 0.5, share: float = 0.5
+) -> float:
+    """Samples per dimension until a random start has reached a cosine of this size, for large d.
+
+    Where the second look has a signal C this is the time of the equation from 0. Where it has
+    none but the cosine grows at a rate r = eps lambda - eps^2 P / 2 > 0, as for even links,
+    chance decides: a start of zeta / sqrt(d), and noise on the way, take
+    ``(ln(d) / 2 - ln(|zeta| sqrt(1 + eps^2 V / (2 r))) + K) / r``, with zeta standard Gaussian.
+
+    Parameters
+    ----------
+    looks : TwoLooks
+        Of batch ratio 0.
+    step : float
+        eps, > 0.
+    d : float
+        Input dimension, in the second case.
+    level : float
+        Between 0 and 1.
+    share : float
+        Of the runs that have arrived, between 0 and 1.
+
+    Returns
+    -------
+    float
+        Infinite where the cosine doesn't get there.
+
+    Examples
+    --------
+    >>> round(online_time(TwoLooks(0.0, -2.0), 1.0), 2)
+    3.53
+    """
+    _check_online(looks)
+    step = _checks.real("step", step, minimum=0, strict=True)
+    level, share = _inside("level", level), _inside("share", share)
+    seen = second_look(looks)
+    rate = step * seen.growth - step**2 * seen.square / 2  # eq-tw-rate
+    signal = abs(seen.signal) > 1e-9 * math.sqrt(seen.square)
+    if not signal and rate <= 0:
+        return math.inf
+    sign = math.copysign(1.0, seen.signal) if signal else 1.0
+    t, w = np.polynomial.legendre.leggauss(14)
+    rho = level / 2 * (1 + t)
+    speed = sign * np.array([_drift(looks, step, sign * r) for r in rho])
+    scale = rho if not signal else 1.0
+    fine, weights = np.polynomial.legendre.leggauss(300)
+    basis = np.polynomial.legendre.legvander
+    smooth = basis(fine, 13) @ np.linalg.solve(basis(t, 13), speed / scale)
+    fine, weights = level / 2 * (1 + fine), level / 2 * weights
+    if smooth.min() <= 0:
+        return math.inf
+    if signal:
+        return float(weights @ (1 / smooth))
+    late = math.log(level) + weights @ ((rate / smooth - 1) / fine)
+    from scipy.special import ndtri
+
+    zeta = -ndtri(share / 2) * math.sqrt(1 + step**2 * seen.signal_square / (2 * rate))
+    return float((math.log(_checks_d(d)) / 2 - math.log(zeta) + late) / rate)  # eq-tw-even
+
+
+def _checks_d(d):
+    if d != math.inf:
+        _checks.real("d", d, minimum=2)
+    return d
+
+
+def _inside(name, value):
+    value = _checks.real(name, value, minimum=0, strict=True)
+    if value >= 1:
+        raise ValueError(f"{name}={value} must be below 1")
+    return value
