@@ -190,10 +190,13 @@ def time_to(
     if not isinstance(looks, TwoLooks) or looks.batch_ratio:
         raise ValueError(f"looks={looks!r} must be a TwoLooks of batch_ratio 0")
     eta = _checks.real("step", step, minimum=0, strict=True) / _checks.integer("d", d, 3)
-    cosine = np.atleast_1d(_checks.real_array("start", start)).copy()
+    cosine = np.atleast_1d(_checks.real_array("start", start))
+    if (abs(cosine) > 1).any():
+        raise ValueError(f"start must lie between -1 and 1, got {cosine[abs(cosine) > 1].flat[0]}")
     most = _checks.integer("most", most, 0)
     _checks.generator(rng)
-    level = _checks.real("level", level, minimum=0)
+    if not 0 <= _checks.real("level", level) <= 1:
+        raise ValueError(f"level={level} must lie between 0 and 1")
     time = np.where(abs(cosine) >= level, 0.0, math.inf)
     active, done = np.flatnonzero(time), 0
     cosine = cosine[active]

@@ -31,14 +31,19 @@ from twolayer import _checks, activations
 from twolayer.activations import Activation
 from twolayer.data import as_link
 from twolayer.hermite import between
+from twolayer.theory import _labels as behind
 
 __all__ = [
     "TwoLooks",
     "cosine",
+    "information",
     "label_transform",
     "online_drift",
     "online_time",
     "second_look",
+    "state_evolution",
+    "transformed_cosine",
+    "weak_recovery",
 ]
 
 _REACH = 8.0  # of all rules
@@ -328,7 +333,13 @@ def second_look(looks: TwoLooks) -> SecondLook:
     >>> bool(seen.layer_noise < seen.noise), round(seen.signal**2 / seen.noise, 3)
     (True, 0.162)
     """
-    return _second_look(looks)
+    return _second_look(_checked(looks))
+
+
+def _checked(looks):
+    if not isinstance(looks, TwoLooks):
+        raise TypeError(f"looks={looks!r} must be a TwoLooks")
+    return looks
 
 
 @functools.lru_cache(maxsize=1024)
@@ -495,7 +506,7 @@ def label_transform(looks: TwoLooks, y: ArrayLike) -> np.ndarray:
     array([-0.263,  0.   ,  0.263])
     """
     y = _checks.real_array("y", y)
-    push = _push(looks)
+    push = _push(_checked(looks))
     rms = math.sqrt(_labels(looks.link).mean(of=2))
     if abs(push.hidden) > 1e-6 * abs(push.step) * looks.batch_ratio * rms:
         raise ValueError(
@@ -545,7 +556,7 @@ def online_drift(looks: TwoLooks, step: float, cosine: ArrayLike) -> np.ndarray:
 
 
 def _check_online(looks):
-    if not isinstance(looks, TwoLooks) or looks.batch_ratio:
+    if _checked(looks).batch_ratio:
         raise ValueError(f"looks={looks!r} must be a TwoLooks of batch_ratio 0")
 
 
@@ -604,6 +615,7 @@ def online_time(
     _check_online(looks)
     step = _checks.real("step", step, minimum=0, strict=True)
     level, share = _inside("level", level), _inside("share", share)
+    d = d if d == math.inf else _checks.real("d", d, minimum=2)
     seen = second_look(looks)
     rate = step * seen.growth - step**2 * seen.square / 2  # eq-tw-rate
     signal = abs(seen.signal) > 1e-9 * math.sqrt(seen.square)
@@ -626,13 +638,7 @@ def online_time(
     from scipy.special import ndtri
 
     zeta = -ndtri(share / 2) * math.sqrt(1 + step**2 * seen.signal_square / (2 * rate))
-    return float((math.log(_checks_d(d)) / 2 - math.log(zeta) + late) / rate)  # eq-tw-even
-
-
-def _checks_d(d):
-    if d != math.inf:
-        _checks.real("d", d, minimum=2)
-    return d
+    return float((math.log(d) / 2 - math.log(zeta) + late) / rate)  # eq-tw-even
 
 
 def _inside(name, value):
@@ -640,3 +646,96 @@ def _inside(name, value):
     if value >= 1:
         raise ValueError(f"{name}={value} must be below 1")
     return value
+
+
+# --- the optimum
+
+
+def information(link: str | Callable | Sequence[float]) -> tuple[float, float]:
+    """What a label tells: lambda_1 = E[E[z_*|y]^2] and lambda_2 = E[E[z_*^2 - 1|y]^2].
+
+    Without label noise, as all here.
+
+    Parameters
+    ----------
+    link : str, callable or sequence of float
+        See `TwoLooks`.
+
+    Examples
+    --------
+    >>> [round(v, 3) for v in information("abs")], round(information("he3")[0], 4)
+    ([0.0, 2.0], 0.6678)
+    """
+    return behind.information(_own(link))
+
+
+def weak_recovery(link: str | Callable | Sequence[float]) -> float:
+    """Samples per dimension above which an overlap with theta can be had in polynomial time.
+
+    0 where lambda_1 > 0: some function of the label has a linear part. Otherwise 1 / lambda_2,
+    infinite where lambda_2 is 0 too (Mondelli & Montanari 2018, Barbier et al. 2019).
+
+    Parameters
+    ----------
+    link : str, callable or sequence of float
+        See `TwoLooks`.
+
+    Examples
+    --------
+    >>> weak_recovery("he3"), round(weak_recovery("abs"), 3)
+    (0.0, 0.5)
+    """
+    first, second = information(link)
+    if first:
+        return 0.0
+    return 1 / second if second else math.inf  # eq-tw-threshold
+
+
+def transformed_cosine(
+    alpha: ArrayLike, link: str | Callable | Sequence[float]
+) -> float | np.ndarray:
+    """Cosine of sum T(y) x with theta for the best T, which is E[z_*|y], for large d.
+
+    Parameters
+    ----------
+    alpha : array_like
+        Samples per dimension, >= 0.
+    link : str, callable or sequence of float
+        See `TwoLooks`.
+
+    Examples
+    --------
+    >>> round(transformed_cosine(2.0, "he3"), 3)
+    0.756
+    """
+    alpha = _checks.real_array("alpha", alpha, minimum=0)
+    signal = alpha * information(link)[0]
+    out = np.sqrt(signal / (1 + signal))  # eq-tw-best
+    return float(out) if out.ndim == 0 else out
+
+
+def state_evolution(alpha: ArrayLike, link: str | Callable | Sequence[float]) -> float | np.ndarray:
+    """Cosine with theta of approximate message passing (AMP) from a weak start, for large d.
+
+    Its square q rests where ``q / (1 - q) = alpha E[((E[z_*|y, omega] - omega) / (1 - q))^2]``.
+
+    Parameters
+    ----------
+    alpha : array_like
+        Samples per dimension, >= 0.
+    link : str, callable or sequence of float
+        See `TwoLooks`.
+
+    Examples
+    --------
+    >>> state_evolution([0.5, 1.0], "he3").round(2)
+    array([0.55, 0.77])
+    """
+    alpha = _checks.real_array("alpha", alpha, minimum=0)
+    out = np.sqrt(behind.overlap(_own(link), alpha))
+    return float(out) if out.ndim == 0 else out
+
+
+def _own(link):
+    """A link, checked, that can be kept in a cache."""
+    return TwoLooks(0.0, 0.0, link).link
