@@ -32,9 +32,6 @@ GRADED = {
             "c**2 / 2 * -3 / 8 * size**3 * 324 / 6**1.5": (
                 "the slope has the factor sqrt(2/pi), and it enters three times"
             ),
-            "c**2 / 2 * -3 / 4 * (2 / np.pi) ** 1.5 * size**3 * 324 / 6**1.5": (
-                "the factor exp(-3 z^2/2) also takes weight away: its mean is 1/2"
-            ),
             "c * -3 / 8 * (2 / np.pi) ** 1.5 * size**3 * 324 / 6**1.5": (
                 "the first order vanishes"
             ),
