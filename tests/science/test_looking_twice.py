@@ -9,15 +9,19 @@ from twolayer import activations
 from twolayer.activations import Activation
 from twolayer.data import as_link, sphere
 from twolayer.hermite import between
-from twolayer.simulation.looking_twice import plain_steps, run, time_to
+from twolayer.simulation.looking_twice import _block, amp, plain_steps, run, time_to
 from twolayer.theory import looking_twice
 from twolayer.theory.looking_twice import (
     TwoLooks,
     cosine,
+    information,
     label_transform,
     online_drift,
     online_time,
     second_look,
+    state_evolution,
+    transformed_cosine,
+    weak_recovery,
 )
 
 LOG_COSH = Activation(
@@ -61,7 +65,7 @@ def curvature(name, z):
 )
 def test_brute_force(beta, c, link, activation):
     """Three sums over even grids; E[u G_1] by parts."""
-    grids = [np.arange(-r, r + h / 2, h) for r, h in ((7.8, 0.025), (7.8, 0.05), (7.8, 0.2))]
+    grids = [np.arange(-r, r + h / 2, h) for r, h in ((7.8, 0.04), (7.8, 0.06), (7.8, 0.06))]
     v, z, u = grids
     weights = [np.exp(-g * g / 2) for g in grids]
     weights = [w / w.sum() for w in weights]
@@ -390,8 +394,6 @@ def test_one_step_of_the_chain_has_the_law_of_the_walk(rho):
     moved = w + looks.inner_step / d * (y * slope(z))[:, None] * x
     w = w + eps / d * (y * slope((moved * x).sum(1)))[:, None] * (x - z[:, None] * w)
     walk = w[:, 0] / np.linalg.norm(w, axis=1)
-    from twolayer.simulation.looking_twice import _block
-
     chain = _block(looks, eps / d, d, np.full(k, rho), rng, 1)[0]
     for power in (1, 2):
         a, b = walk**power, chain**power
@@ -409,8 +411,6 @@ def test_one_step_of_the_chain_has_the_law_of_the_walk(rho):
     ids=["he3", "he4", "mixed"],
 )
 def test_drift_and_noise_by_the_chain(looks, rho):
-    from twolayer.simulation.looking_twice import _block
-
     d, k, eps = 10**6, 1_000_000, 0.8
     moves = _block(looks, eps / d, d, np.full(k, rho), np.random.default_rng(4), 1)[0] - rho
     error = moves.std() / math.sqrt(k)
@@ -474,6 +474,60 @@ def test_where_nothing_arrives():
     assert time.tolist() == [0.0, math.inf]
 
 
+# --- the optimum
+
+
+@pytest.mark.parametrize("link", ["he3", MIXED, "relu"])
+def test_no_transform_sees_more_than_the_posterior_mean(link):
+    """Cauchy-Schwarz: E[z_* T]^2 / E T^2 <= lambda_1; of any neuron, wide layers included."""
+    alpha = np.array([0.3, 1.0, 4.0])
+    best, first = transformed_cosine(alpha, link), information(link)[0]
+    v, w = between(np.arange(-7.5, 8, 0.5), 24, reach=8)
+    y = as_link(link)(v)
+    for T in (y, np.tanh(y), y * np.exp(-(y**2))):
+        assert (w @ (v * T)) ** 2 / (w @ T**2) < first + 1e-9
+    for c in (-2.0, 1.0, 3.0):
+        seen = second_look(TwoLooks(0.0, c, link))
+        assert seen.signal**2 < first * seen.layer_noise < first * seen.noise
+        layer = cosine(alpha, 0.0, c, link, neurons=math.inf)
+        assert (abs(layer) <= best).all()
+    assert (state_evolution(alpha, link) >= best - 1e-6).all()
+    assert transformed_cosine(0.0, link) == 0
+    assert best[1] == pytest.approx(math.sqrt(first / (1 + first)))
+
+
+def test_thresholds():
+    assert weak_recovery("he3") == 0
+    assert information("he3")[0] == pytest.approx(0.66783, abs=1e-5)
+    assert weak_recovery("abs") == pytest.approx(0.5, abs=1e-6)
+    assert weak_recovery("he4") == pytest.approx(0.64485, abs=1e-5)
+    assert weak_recovery(MINUS_HE4) == pytest.approx(weak_recovery("he4"))
+    assert weak_recovery(BINARY) == weak_recovery(bell) == math.inf
+    assert weak_recovery([0.0, 1.0]) == 0
+    alpha = weak_recovery("he4") * np.array([0.95, 1.05, 1.5])
+    below, above, far = state_evolution(alpha, "he4")
+    assert below == 0 < above < far
+    assert (transformed_cosine(alpha, "he4") == 0).all()
+
+
+def test_the_best_transform_and_message_passing():
+    """Of means over seeds; finite size: what the estimate loses to d coordinates, 4 / d."""
+    alpha, d, seeds = 1.0, 400, 12
+    got = []
+    for s in range(seeds):
+        path = amp(alpha, d, np.random.default_rng(s), "he3")
+        got.append([path[1], path[-1]])
+    got = np.array(got)
+    want = transformed_cosine(alpha, "he3"), state_evolution(alpha, "he3")
+    error = 3 * got.std(0, ddof=1) / math.sqrt(seeds) + 4 / d
+    assert (abs(got.mean(0) - want) < error).all()
+    assert want[1] > want[0] + 0.1
+    lost = [amp(0.4, d, np.random.default_rng(s), "he4", start=0.3)[-1] for s in range(seeds)]
+    assert abs(np.mean(lost)) < 0.1  # below its threshold the start is forgotten
+    kept = [amp(2.0, d, np.random.default_rng(s), "he4", start=0.3)[-1] for s in range(seeds)]
+    assert np.median(np.abs(kept)) > 0.8
+
+
 # --- bad input
 
 
@@ -513,6 +567,10 @@ def test_bad_arguments():
         (lambda: time_to(looks, 1.0, 50, 0.0, rng, 5), "batch_ratio 0"),
         (lambda: time_to(single, 1.0, 50, 2.0, rng, 5), "start"),
         (lambda: time_to(single, 1.0, 50, 0.0, rng, 5, level=2.0), "level"),
+        (lambda: transformed_cosine(-1.0, "he3"), "alpha"),
+        (lambda: state_evolution(-1.0, "he3"), "alpha"),
+        (lambda: weak_recovery("nothing"), "nothing"),
+        (lambda: amp(1.0, 50, rng, start=1.0), "start=1.0"),
     ):
         with pytest.raises(ValueError, match=match):
             call()

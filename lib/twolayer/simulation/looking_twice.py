@@ -1,15 +1,17 @@
 """Neurons that look at each batch twice, drawn: what `twolayer.theory.looking_twice` predicts."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from twolayer import _checks, activations
 from twolayer.data import as_link, sphere
+from twolayer.theory import _labels
 from twolayer.theory.looking_twice import TwoLooks
 
-__all__ = ["plain_steps", "run", "time_to"]
+__all__ = ["amp", "plain_steps", "run", "time_to"]
 
 _AT_ONCE = 2048  # single samples side by side
 
@@ -142,6 +144,67 @@ def plain_steps(
     for _ in range(2):
         W = W + np.float32(looks.inner_step / d) * ((y * slope(x @ W.T)).T @ x)
     return W[:, 0] / np.linalg.norm(W, axis=1)
+
+
+def amp(
+    alpha: float,
+    d: int,
+    rng: np.random.Generator,
+    link: str | Callable | Sequence[float] = "he3",
+    *,
+    start: float = 0.0,
+    steps: int = 30,
+) -> np.ndarray:
+    """Approximate message passing on n = alpha d samples: its cosine with theta after each step.
+
+    Each step takes for the labels g = (E[z_*|y, omega] - omega) / V, where omega is the estimate's
+    projection less the last step's g times V.
+
+    Parameters
+    ----------
+    alpha : float
+        Samples per dimension, > 0.
+    d : int
+        Input dimension, at least 3.
+    rng : numpy.random.Generator
+    link : str, callable or sequence of float
+        Without noise.
+    start : float
+        Cosine with theta of the estimate before the first step, in [0, 1): 0 does for a link of
+        which some function of the label has a linear part, all others need more.
+    steps : int
+
+    Returns
+    -------
+    ndarray, shape (steps + 1,)
+
+    Examples
+    --------
+    >>> rho = amp(1.0, 300, np.random.default_rng(0))
+    >>> rho.shape, bool(rho[-1] > 0.6)
+    ((31,), True)
+    """
+    looks = TwoLooks(0.0, 0.0, link)
+    alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
+    d, steps = _checks.integer("d", d, 3), _checks.positive_int("steps", steps)
+    q = _checks.real("start", start, minimum=0) ** 2
+    if q >= 1:
+        raise ValueError(f"start={start} must be below 1")
+    _checks.generator(rng)
+    x, y = _draw(looks, max(1, round(alpha * d)), d, rng)
+    y = np.broadcast_to(as_link(looks.link)(x[:, 0].astype(float)), len(x))
+    behind = _labels.known(looks.link, y)
+    theta = np.eye(1, d)[0]
+    s = q * theta + math.sqrt(q * (1 - q) / d) * rng.standard_normal(d)  # of length sqrt(q)
+    V, g, out = 1 - q, np.zeros(len(x)), [float(q and s[0] / np.linalg.norm(s))]
+    for _ in range(steps):
+        omega = x @ s.astype(np.float32) - V * g
+        g = (_labels.posterior(behind, omega, V)[0] - omega) / V
+        gain = alpha * np.mean(g * g)
+        s = (gain * s + (g.astype(np.float32) @ x) / d) / (1 + gain)
+        V = max(1 / (1 + gain), 1e-9)
+        out.append(float(s[0] / np.linalg.norm(s)))
+    return np.array(out)
 
 
 def time_to(
