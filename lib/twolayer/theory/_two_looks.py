@@ -89,7 +89,7 @@ class _Push(NamedTuple):
 def push(looks):
     c, beta, labels = looks.inner_step, looks.batch_ratio, rule(looks.link)
     slope, bend, square, _ = slopes(looks.activation)
-    return _Push(
+    return _Push(  # eq-tw-pushed
         1 + c * beta * labels.mean() * bend,
         c * beta * labels.mean(1) * slope,
         c,

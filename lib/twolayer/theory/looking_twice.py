@@ -179,7 +179,8 @@ def _noise(P0, product, P1, rest, beta):
     """Of pulls G_1 on samples of which sum G_0 x is known."""
     if P0 <= 0:
         return P1
-    return P1 - product**2 / P0 + (product / math.sqrt(P0) + math.sqrt(beta) * rest) ** 2
+    along = product / math.sqrt(P0) + math.sqrt(beta) * rest
+    return P1 - product**2 / P0 + along**2  # eq-tw-noise
 
 
 def cosine(
