@@ -533,6 +533,15 @@ def test_the_best_transform_and_message_passing():
     assert np.median(np.abs(kept)) > 0.8
 
 
+def test_jumps_of_a_callable_are_found():
+    def jump(z):
+        return np.sign(z - 0.3) + (z > -1.1774)
+
+    declared = Activation("jump", jump, np.zeros_like, 0, (-1.1774, 0.3))
+    for kind in (information, lambda link: cosine(2.0, 0.25, 2.0, link)):
+        assert kind(jump) == pytest.approx(kind(declared), abs=1e-9)
+
+
 # --- bad input
 
 
@@ -543,7 +552,7 @@ def test_the_best_transform_and_message_passing():
         ({"inner_step": math.nan}, ValueError, "inner_step=nan"),
         ({"inner_step": "long"}, TypeError, "inner_step='long'"),
         ({"link": "nothing"}, ValueError, "nothing"),
-        ({"link": lambda z: np.sign(z - 0.3)}, ValueError, "kinks"),
+        ({"link": lambda z: np.sin(1e5 * z**2)}, ValueError, "kinks"),
         ({"activation": "sign"}, ValueError, "no slope"),
         ({"activation": 3}, TypeError, "activation=3"),
     ],

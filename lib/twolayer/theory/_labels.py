@@ -51,7 +51,7 @@ class Table(NamedTuple):
 def pieces(link) -> list[Piece]:
     """The axis from -9 to 9, cut where the link turns, jumps or begins to be flat."""
     f = _function(link)
-    edges = [-_REACH, *_cuts(link, f), _REACH]
+    edges = [-_REACH, *cuts(link), _REACH]
     found = []
     for left, right in itertools.pairwise(edges):
         inner = (right - left) * 1e-9
@@ -68,8 +68,10 @@ def _function(link):
     return lambda z: np.broadcast_to(f(np.asarray(z, dtype=float)), np.shape(z)).astype(float)
 
 
-def _cuts(link, f):
+@functools.lru_cache(maxsize=256)
+def cuts(link) -> tuple[float, ...]:
     """Declared kinks; jumps, turning points and ends of flat parts that a scan finds."""
+    f = _function(link)
     z = -_REACH + _SCAN * (np.arange(math.floor(2 * _REACH / _SCAN)) + 0.37)
     y = f(z)
     steps = np.diff(y)
@@ -85,7 +87,7 @@ def _cuts(link, f):
     kinks = np.array([k for k in getattr(as_link(link), "kinks", ()) if abs(k) < _REACH])
     found = [place for place in found if not (abs(place - kinks) < 2 * _SCAN).any()]
     found = np.sort(np.r_[found, kinks])
-    return found[np.diff(found, prepend=-np.inf) > 1e-7].tolist()
+    return tuple(found[np.diff(found, prepend=-np.inf) > 1e-7].tolist())
 
 
 def _bisect(f, left, right, jump):
@@ -148,19 +150,19 @@ def table(link) -> Table:
 def _rule(link, parts):
     """Nodes and widths, dense where the number of roots changes: roots part there like a root."""
     ends = np.array([v for p in parts for v in (p.low, p.high)])
-    cuts = np.r_[[p.left for p in parts], _REACH, inverse(link, ends[np.isfinite(ends)]).ravel()]
-    cuts = np.unique(cuts[np.isfinite(cuts)])
-    cuts = np.r_[cuts[:-1][np.diff(cuts) > 1e-6], _REACH]
-    cuts = np.concatenate(
+    edges = np.r_[[p.left for p in parts], _REACH, inverse(link, ends[np.isfinite(ends)]).ravel()]
+    edges = np.unique(edges[np.isfinite(edges)])
+    edges = np.r_[edges[:-1][np.diff(edges) > 1e-6], _REACH]
+    edges = np.concatenate(
         [
             np.linspace(a, b, 1 + math.ceil((b - a) / _CELL))[:-1]
-            for a, b in itertools.pairwise(cuts)
+            for a, b in itertools.pairwise(edges)
         ]
     )
     t, w = np.polynomial.legendre.leggauss(_NODES)
     t, w = (t + 1) / 2, w / 2
-    long = np.diff(cuts, append=_REACH)[:, None]
-    z = cuts[:, None] + long * t**2 * (3 - 2 * t)
+    long = np.diff(edges, append=_REACH)[:, None]
+    z = edges[:, None] + long * t**2 * (3 - 2 * t)
     return z.ravel(), (long * (6 * t * (1 - t) * w)).ravel()
 
 

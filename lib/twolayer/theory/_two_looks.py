@@ -17,6 +17,7 @@ from numpy.polynomial.hermite_e import hermegauss
 from twolayer import activations
 from twolayer.data import as_link
 from twolayer.hermite import between
+from twolayer.theory import _labels
 
 _REACH = 8.0  # of all rules
 _FINE = 1.0  # spacings of all rules are multiples of it
@@ -55,11 +56,9 @@ def rule(link):
 
 def _label_rule(link, width):
     f = as_link(link)
-    kinks = getattr(f, "kinks", None)
     cuts = np.linspace(-_REACH, _REACH, 1 + round(2 * _REACH / width))[1:-1]
-    if kinks is None and callable(link):  # may jump at multiples of 1/2
-        cuts = np.append(cuts, np.arange(-_REACH + 0.5, _REACH, 0.5))
-    z, w = between(np.unique(np.append(cuts, kinks or ())), 16, reach=_REACH)
+    cuts = np.append(cuts, [k for k in _labels.cuts(link) if abs(k) < _REACH])
+    z, w = between(np.unique(cuts), 16, reach=_REACH)
     keep = w > 0
     z, w = z[keep], w[keep]
     return Labels(z, np.broadcast_to(f(z), z.shape).astype(float), w)

@@ -55,8 +55,8 @@ class TwoLooks:
     inner_step : float
         c, of the first look, of either sign; 0 is a single look.
     link : str, callable or sequence of float
-        See `twolayer.data.as_link`. A callable may jump or bend at multiples of 1/2; elsewhere it
-        must be an Activation with its kinks.
+        See `twolayer.data.as_link`. Jumps and turning points of a callable are looked for; one
+        that bends elsewhere is best given as an Activation with its kinks.
     activation : str or Activation
         The neuron's.
 
