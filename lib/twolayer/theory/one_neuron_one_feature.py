@@ -375,8 +375,9 @@ def _kicks(features, step, d, mu):
         sine = math.sqrt(1 - rho * rho)
         z, across = rho * V + sine * t, sine * V - rho * t
         move = eta * y * math.sqrt(1.5) * (z * z - 1)
-        norm = np.sqrt(1 + move**2 * np.maximum(across**2 + d - 2 + more, 0))
-        change = (rho * (1 - norm) + move * sine * across) / norm
+        square = move**2 * np.maximum(across**2 + d - 2 + more, 0)
+        norm = np.sqrt(1 + square)
+        change = (move * sine * across - rho * square / (1 + norm)) / norm
         moments.append([(weight * change).sum(), (weight * change**2).sum()])
     drift, square = np.transpose(moments) * features * d * d
     return math.sqrt(d) * drift, d * square
@@ -418,7 +419,7 @@ def _survival(features, step, d, cells=2400, growth=0.01):
     up = square[:-1] / 2 * _bernoulli(-tilt) / h**2
     down = np.append(0.0, (square[1:-1] / 2 * _bernoulli(tilt[:-1]) / h**2))
     left, times = [np.ones(cells)], [0.0]
-    while len(times) < 3500 and (probability @ left[-1]) ** features > 1e-6:
+    while times[-1] < 1e8 / step and (probability @ left[-1]) ** features > 1e-6:
         dt = max(3e-3 / step, growth * times[-1])
         left.append(_implicit_step(up, down, left[-1], dt))
         times.append(times[-1] + dt)
@@ -492,7 +493,7 @@ def escape_law(
 def escape_time(features: int, step: float = 0.5, d: float = math.inf) -> float:
     """Median time to escape, tau in t = tau M d^2 steps; see `escape_law`.
 
-    Infinite where it is beyond 10^11 / step: a long step has a toll that noise must overcome.
+    Infinite where it is beyond 10^8 / step: a long step has a toll that noise must overcome.
 
     Parameters
     ----------
