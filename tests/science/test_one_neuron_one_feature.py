@@ -269,6 +269,45 @@ def test_moments_of_a_kick_and_their_limit():
             np.testing.assert_allclose(a, b, rtol=5e-3)
 
 
+def kick(features, step, d, mu):
+    """Drift for M = 1, 2 by quadrature over every projection."""
+    x, w = nodes(n_nodes=40)
+    rho, eta = mu / math.sqrt(d), step / math.sqrt(features) / d**1.5
+    V, t, other = x[:, None, None], x[:, None], x if features == 2 else np.zeros(1)
+    weight = w[:, None, None] * w[:, None] * (w if features == 2 else np.ones(1))
+    y = (V**3 - 3 * V + other**3 - 3 * other) / math.sqrt(6 * features)
+    z = rho * V + math.sqrt(1 - rho**2) * t
+    move = eta * y * math.sqrt(1.5) * (z * z - 1)
+    square = V * V + t * t + other**2 + d - features - 1
+    new = (rho + move * (V - rho * z)) / np.sqrt(1 + move**2 * (square - z * z))
+    return math.sqrt(d) * features * d * d * (weight * (new - rho)).sum()
+
+
+@pytest.mark.parametrize(("features", "rel"), [(1, 1e-6), (2, 0.04)])
+def test_mean_of_a_kick_by_quadrature(features, rel):
+    """One feature exactly; for two, three nodes stand for the other label."""
+    for mu in (-2.0, 1.0, 3.0):
+        got = theory._kicks(features, 1.0, 64, np.array([mu]))[0][0]
+        assert got == pytest.approx(kick(features, 1.0, 64, mu), rel=rel)
+
+
+@pytest.mark.parametrize("features", [2, 3, 8])
+def test_toll_of_a_kick_in_closed_form(features):
+    """To second order in the step -rho E[U^2 (s - z^2)] / 2, a polynomial average."""
+    d, mu = 40, 2.0
+    rho = mu / math.sqrt(d)
+    x, w = nodes(n_nodes=12)
+    V, t, weight = x[:, None], x, np.outer(w, w)
+    z, across = rho * V + math.sqrt(1 - rho**2) * t, math.sqrt(1 - rho**2) * V - rho * t
+    h, slope = (V**3 - 3 * V) ** 2 / 6, 1.5 * (z * z - 1) ** 2
+    M = features
+    square = (h + M - 1) / M * (across**2 + d - M - 1) + (M - 1) * (h + M + 5) / M
+    toll = mu / 2 * (weight * slope * square).sum() / d
+    per_step = [theory._kicks(M, c, d, np.array([mu]))[0][0] / c for c in (1e-4, 2e-4)]
+    assert (per_step[0] - per_step[1]) / 1e-4 == pytest.approx(toll, rel=1e-3)
+    assert 2 * per_step[0] - per_step[1] == pytest.approx(3 * mu**2 * (1 - rho**2), rel=1e-5)
+
+
 @pytest.mark.parametrize("features", [1, 2, 4])
 def test_moments_of_a_kick_by_the_chain(features):
     d, step, mu = 64, 2.0, 3.0
@@ -360,7 +399,7 @@ def test_a_long_step_escapes_later_and_later():
 @pytest.mark.parametrize(("features", "d"), [(1, 64), (2, 64), (4, 64), (8, 64)])
 def test_escape_time_and_winners_by_the_chain(features, d):
     """Quantiles at 20, 50 %; in d = 64 diffusion leaves out large kicks: 6 % of the time."""
-    step, runs, rng = 0.5, 1200, np.random.default_rng(features)
+    step, runs, rng = 0.5, 800, np.random.default_rng(features)
     config = Features(d, features, "he3", step / math.sqrt(features) / d**1.5)
     start = random_starts(features, d, runs, rng)
     most = int(20 * escape_time(features, step, d) * features * d * d)
@@ -465,6 +504,11 @@ def test_mean_direction_by_simulation(features, ratio):
     error = np.std(found, ddof=1) / math.sqrt(8)
     assert abs(np.mean(found) - want) < 4 * error + 0.01
     assert abs(want) > 10 * error
+
+
+def test_mean_direction_of_one_feature_is_the_cosine_of_the_first_chapter():
+    for alpha, ratio, want in [(8, 0.25, 0.7487), (8, 1, 0.7176), (16, 4, 0.7011)]:
+        assert abs(mean_direction(alpha, 1, 2.0, ratio)) == pytest.approx(want, abs=4e-4)
 
 
 def test_strength_of_the_second_look_falls_with_the_features():

@@ -28,7 +28,6 @@ from twolayer.hermite import coefficients, he, nodes
 
 __all__ = [
     "Features",
-    "Saddle",
     "correlation",
     "coverage",
     "drift",
@@ -214,7 +213,7 @@ def _correlation(powers, values, f, kinks, rho):
     count = [math.factorial(int(k)) for k in degree]
     count /= np.array([math.prod(math.factorial(int(b)) for b in row) for row in powers])
     weight = values * slopes * np.sqrt(count)
-    value = np.prod(rho[:, None] ** powers, -1) @ weight  # eq-nf-correlation
+    value = np.prod(rho[:, None] ** powers, -1) @ weight
     gradient = np.empty(rho.shape)
     for i in range(rho.shape[1]):
         lower = powers.copy()
@@ -591,7 +590,7 @@ def coverage(features: int, neurons: ArrayLike) -> np.ndarray:
     """
     features = _checks.positive_int("features", features)
     neurons = _checks.real_array("neurons", neurons, minimum=0)
-    return features * (1 - (1 - 1 / features) ** neurons)  # eq-nf-coverage
+    return features * (1 - (1 - 1 / features) ** neurons)
 
 
 # --- looking twice with many features
