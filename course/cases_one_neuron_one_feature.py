@@ -51,7 +51,7 @@ GRADED = {
             "0.5": "the features are not equal",
             "ratio**2 / (1 + ratio**2)": "this is the share of the label, not of the neurons",
             "def wins(ratio, rng):\n"
-            "    rho = simulation.random_starts(2, 20, 4000, rng)\n"
+            "    rho = simulation.random_starts(2, 16, 4000, rng)\n"
             "    return np.mean(ratio * rho[:, 0] > rho[:, 1])": (
                 "the race without noise: the times are not decided by the starts alone"
             ),
