@@ -470,7 +470,8 @@ def escape_law(
     step : float
         > 0.
     d : int or inf
-        Dimension, large beside M: the M overlaps are taken to be independent.
+        Dimension, large beside M: the M overlaps are taken to be independent, which makes the
+        median some 10 to 15 % short at M = 16 in d = 64 and 128.
 
     Returns
     -------
