@@ -1,0 +1,62 @@
+"""For each checked exercise of the tutorial on many features: more arguments, and wrong answers."""
+
+GRADED = {
+    "ex-nf-noise": {
+        "cases": "[((0.7, 0.1, 0.4), 2), ((0.2, 0.8), 0), ((1.1, 0.3, 0.5), 0)]",
+        "wrong": {
+            "np.sum(np.square(weights))": "the feature's own label has noise of its own along it",
+            "np.sum(np.square(weights)) + 7 * weights[i] ** 2": (
+                "the feature's own weight is counted twice"
+            ),
+            "7 * weights[i] ** 2": "the labels of the other features are noise, too",
+            "1 + 6 * weights[i] ** 2": "the squares of the weights need not sum to one",
+            "np.sum(np.square(weights)) + 6 / len(weights)": (
+                "this is the average over the features, and for weights of square one"
+            ),
+            "np.sum(np.square(weights)) + 6 * weights[0] ** 2": "which feature is ignored",
+            "np.sum(np.square(weights)) + 6 * weights[i]": "the label has the square of the weight",
+        },
+    },
+    "ex-nf-relu": {
+        "cases": "[(-2.0,), (0.9,), (-0.7,)]",
+        "wrong": {
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return bias * norm.pdf(bias) - norm.cdf(bias)": (
+                "the kink is at minus the bias: the third coefficient has the other sign"
+            ),
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias) / 6**0.5 - norm.cdf(bias)": (
+                "this is the coefficient; its pull is larger by the root of six"
+            ),
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias)": "what the first feature takes is left out",
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias) - norm.cdf(-bias)": (
+                "the neuron is on where z exceeds minus the bias"
+            ),
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias) - norm.pdf(bias)": (
+                "the first coefficient is the mean slope, an integral of the density"
+            ),
+        },
+    },
+    "ex-nf-strong": {
+        "cases": "[(2.5, np.random.default_rng(5)), (0.4, np.random.default_rng(6))]",
+        "wrong": {
+            "0.5": "the features are not equal",
+            "ratio**2 / (1 + ratio**2)": "this is the share of the label, not of the neurons",
+            "def wins(ratio, rng):\n"
+            "    rho = simulation.random_starts(2, 16, 4000, rng)\n"
+            "    return np.mean(ratio * rho[:, 0] > rho[:, 1])": (
+                "the race without noise: the times are not decided by the starts alone"
+            ),
+            "1 / (1 + ratio)": "upside down: the stronger feature wins more",
+            "1.0 * (ratio > 1)": "the weaker one wins, too",
+        },
+    },
+}
