@@ -147,7 +147,12 @@ def _checked(looks):
 
 @functools.lru_cache(maxsize=1024)
 def _second_look(looks):
-    labels, push = _two_looks.half(looks), _two_looks.push(looks)
+    return _of_labels(looks, _two_looks.half(looks))
+
+
+def _of_labels(looks, labels):
+    """The same for a rule over (E[z_*|y], y), where the label is not that of one z_*."""
+    push = _two_looks.push(looks)
     slope, bend, square, _ = _two_looks.slopes(looks.activation)
     points = _two_looks.points(looks, labels, push)
     by_row, in_z, in_first, common = _two_looks.looked_at(looks, labels, push, points)

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike
 from twolayer import _checks, activations
 from twolayer.data import as_link
 from twolayer.hermite import coefficients, he, nodes
+from twolayer.theory import _two_looks, looking_twice
 
 __all__ = [
     "Features",
@@ -631,29 +632,14 @@ def _shared(points, weights, grid):
 @functools.lru_cache(maxsize=64)
 def _second_look(features, inner_step, batch_ratio, link, activation):
     """Signal E[mean z G_1] and noise N of the second look, see `twolayer.theory.looking_twice`."""
+    looks = looking_twice.TwoLooks(batch_ratio, inner_step, link, activation)
     y, weights, means = _labels(features, link)
     if max(abs(weights @ y), abs(means.sum()), abs(means @ y)) > 1e-3:
         raise ValueError(f"link={link!r} must have no mean and no linear part")
-    slope = activations.get(activation).derivative_at
-    z = np.linspace(-8, 8, 1601)
-    in_z = np.exp(-z * z / 2)
-    in_z /= in_z.sum()
-    first = y[:, None] * slope(z)
-    power = weights @ first**2 @ in_z
-    size = inner_step * math.sqrt(batch_ratio * power)
-    u = np.linspace(-6, 6, 49) if size else np.zeros(1)
-    in_u = np.exp(-u * u / 2) / np.exp(-u * u / 2).sum()
-    signal = product = square = rest = 0.0
-    for shift, part in zip(u, in_u, strict=True):
-        pull = y[:, None] * slope(z + inner_step * first + size * shift)
-        transform = pull @ in_z
-        signal += part * (means @ transform)
-        rest += part * shift * (weights @ transform)
-        square += part * (weights @ pull**2 @ in_z)
-        product += part * (weights @ (first * pull) @ in_z)
-    root = math.sqrt(power)
-    noise = square - (product / root) ** 2 + (product / root + math.sqrt(batch_ratio) * rest) ** 2
-    return signal, noise
+    keep = weights > 1e-16
+    labels = _two_looks.Labels(means[keep] / weights[keep], y[keep], weights[keep])
+    seen = looking_twice._of_labels(looks, labels)
+    return seen.signal, seen.noise
 
 
 def mean_direction(
