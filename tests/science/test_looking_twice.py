@@ -9,7 +9,8 @@ from twolayer import activations
 from twolayer.activations import Activation
 from twolayer.data import as_link, sphere
 from twolayer.hermite import between
-from twolayer.simulation.looking_twice import _block, amp, plain_steps, run, time_to
+from twolayer.simulation import one_neuron_one_feature
+from twolayer.simulation.looking_twice import amp, plain_steps, run, time_to
 from twolayer.theory import _two_looks, looking_twice
 from twolayer.theory.looking_twice import (
     TwoLooks,
@@ -23,6 +24,7 @@ from twolayer.theory.looking_twice import (
     transformed_cosine,
     weak_recovery,
 )
+from twolayer.theory.one_neuron_one_feature import Features
 
 LOG_COSH = Activation(
     "log_cosh", lambda z: np.logaddexp(z, -z) - math.log(2), lambda z: np.tanh(z), 1
@@ -399,10 +401,17 @@ def test_one_step_of_the_chain_has_the_law_of_the_walk(rho):
     moved = w + looks.inner_step / d * (y * slope(z))[:, None] * x
     w = w + eps / d * (y * slope((moved * x).sum(1)))[:, None] * (x - z[:, None] * w)
     walk = w[:, 0] / np.linalg.norm(w, axis=1)
-    chain = _block(looks, eps / d, d, np.full(k, rho), rng, 1)[0]
+    chain = one_step(looks, eps, d, np.full(k, rho), rng)
     for power in (1, 2):
         a, b = walk**power, chain**power
         assert abs(a.mean() - b.mean()) < 4 * math.sqrt((a.var() + b.var()) / k)
+
+
+def one_step(looks, eps, d, rho, rng):
+    """The chain's overlaps after a step."""
+    target = as_link(looks.link)
+    chain = Features(d, 1, lambda z: target(z[:, 0]), eps / d, looks.activation, looks.inner_step)
+    return one_neuron_one_feature.run(chain, rho[:, None], 1, rng)[-1, :, 0]
 
 
 @pytest.mark.parametrize("rho", [0.0, -0.3, 0.6])
@@ -417,7 +426,7 @@ def test_one_step_of_the_chain_has_the_law_of_the_walk(rho):
 )
 def test_drift_and_noise_by_the_chain(looks, rho):
     d, k, eps = 10**6, 1_000_000, 0.8
-    moves = _block(looks, eps / d, d, np.full(k, rho), np.random.default_rng(4), 1)[0] - rho
+    moves = one_step(looks, eps, d, np.full(k, rho), np.random.default_rng(4)) - rho
     error = moves.std() / math.sqrt(k)
     assert abs(moves.mean() - online_drift(looks, eps, rho) / d) < 4 * error
     if not rho:

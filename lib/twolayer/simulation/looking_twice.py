@@ -8,8 +8,10 @@ from numpy.typing import ArrayLike
 
 from twolayer import _checks, activations
 from twolayer.data import as_link, sphere
+from twolayer.simulation import one_neuron_one_feature
 from twolayer.theory import _labels
 from twolayer.theory.looking_twice import TwoLooks
+from twolayer.theory.one_neuron_one_feature import Features
 
 __all__ = ["amp", "plain_steps", "run", "time_to"]
 
@@ -219,9 +221,8 @@ def time_to(
 ) -> np.ndarray:
     """Samples until ``abs(cosine) >= level``, one at a time, each looked at twice.
 
-    A neuron on the sphere steps by step / d along the second pull of a fresh sample. Its cosine
-    is a Markov chain of its own in any dimension, see `twolayer.simulation.the_first_escape`; the
-    first look moves z by (c/d) G_0 x.x.
+    A neuron on the sphere steps by step / d along the second pull of a fresh sample: the chain of
+    `twolayer.simulation.one_neuron_one_feature`, of one overlap.
 
     Parameters
     ----------
@@ -252,39 +253,20 @@ def time_to(
     """
     if not isinstance(looks, TwoLooks) or looks.batch_ratio:
         raise ValueError(f"looks={looks!r} must be a TwoLooks of batch_ratio 0")
-    eta = _checks.real("step", step, minimum=0, strict=True) / _checks.integer("d", d, 3)
-    cosine = np.atleast_1d(_checks.real_array("start", start))
-    if (abs(cosine) > 1).any():
-        raise ValueError(f"start must lie between -1 and 1, got {cosine[abs(cosine) > 1].flat[0]}")
-    most = _checks.integer("most", most, 0)
-    _checks.generator(rng)
+    step = _checks.real("step", step, minimum=0, strict=True)
+    start = np.atleast_1d(_checks.real_array("start", start))
+    if (abs(start) > 1).any():
+        raise ValueError(f"start must lie between -1 and 1, got {start[abs(start) > 1].flat[0]}")
     if not 0 <= _checks.real("level", level) <= 1:
         raise ValueError(f"level={level} must lie between 0 and 1")
-    time = np.where(abs(cosine) >= level, 0.0, math.inf)
-    active, done = np.flatnonzero(time), 0
-    cosine = cosine[active]
-    while active.size and done < most:
-        path = _block(looks, eta, d, cosine, rng, most - done)
-        there = abs(path) >= level
-        hit = there.any(0)
-        time[active[hit]] = done + 1 + there.argmax(0)[hit]
-        cosine, active, done = path[-1, ~hit], active[~hit], done + len(path)
-    return time
-
-
-def _block(looks, eta, d, cosine, rng, most):
-    """Cosines after each sample of a block, shape (samples, runs)."""
-    steps = min(256, max(1, 2**14 // max(cosine.size, 1)))
-    link, slope = as_link(looks.link), activations.get(looks.activation).derivative_at
-    v, across = rng.standard_normal((2, steps, cosine.size))
-    square = v * v + across * across + 2 * rng.standard_gamma((d - 2) / 2, v.shape)
-    y = np.broadcast_to(link(v.ravel()), v.size).reshape(v.shape)
-    push = looks.inner_step / d * square * y
-    out = np.empty((min(steps, most), cosine.size))
-    for i in range(len(out)):
-        z = cosine * v[i] + np.sqrt(np.maximum(1 - cosine * cosine, 0)) * across[i]
-        move = eta * y[i] * slope(z + push[i] * slope(z))
-        norm = np.sqrt(1 + move * move * np.maximum(square[i] - z * z, 0))
-        cosine = (cosine + move * (v[i] - cosine * z)) / norm  # eq-tw-chain
-        out[i] = cosine
-    return np.clip(out, -1, 1)
+    link = as_link(looks.link)
+    chain = Features(
+        _checks.integer("d", d, 3),
+        1,
+        lambda z: np.broadcast_to(link(z[:, 0]), len(z)),
+        step / d,  # eq-tw-chain
+        looks.activation,
+        looks.inner_step,
+    )
+    found = one_neuron_one_feature.time_to(chain, level, start[:, None], most, rng, both=True)
+    return found.times
