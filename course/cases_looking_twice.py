@@ -38,7 +38,7 @@ GRADED = {
         },
     },
     "ex-tw-third": {
-        "cases": "[(0.7, np.random.default_rng(6)), (4.0, np.random.default_rng(6))]",
+        "cases": "[(0.7, np.random.default_rng(6)), (5.0, np.random.default_rng(6))]",
         "wrong": {
             "by_theory(c, rng, 2)": "this is the second look",
             "by_theory(c, rng, 4)": "this is the fourth look",
