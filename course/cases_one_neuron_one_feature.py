@@ -46,15 +46,19 @@ GRADED = {
         },
     },
     "ex-nf-strong": {
-        "cases": "[(2.5, np.random.default_rng(5)), (0.4, np.random.default_rng(6))]",
+        "cases": "[(4, 12, np.random.default_rng(5)), (3, 12, np.random.default_rng(6))]",
         "wrong": {
             "0.5": "the features are not equal",
-            "ratio**2 / (1 + ratio**2)": "this is the share of the label, not of the neurons",
-            "def wins(ratio, rng):\n"
-            "    rho = simulation.random_starts(2, 16, 4000, rng)\n"
-            "    return np.mean(ratio * rho[:, 0] > rho[:, 1])": (
-                "the race without noise: the times are not decided by the starts alone"
+            "ratio / (1 + ratio)": (
+                "this is the share of the growth; noise hands some neurons to the weaker feature"
             ),
+            "2 * np.arctan(ratio) / np.pi": (
+                "this is the larger start in absolute value, and starts below zero do not grow"
+            ),
+            "1 / 3 + 2 * np.arctan(ratio) / (3 * np.pi)": (
+                "the race without noise: the stronger feature's label brings noise that helps it"
+            ),
+            "ratio**2 / (1 + ratio**2)": "this is the share of the label, not of the neurons",
             "1 / (1 + ratio)": "upside down: the stronger feature wins more",
             "1.0 * (ratio > 1)": "the weaker one wins, too",
         },
