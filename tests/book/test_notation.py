@@ -34,6 +34,10 @@ END = (
     "end_of_training/repopulation",
     "end_of_training/beyond_the_tangent_kernel",
 )
+LIMITS = (
+    "limits/looking_twice",
+    "limits/one_neuron_one_feature",
+)
 # Letters that a page in depth, or a part of the book, uses for something of its own
 LOCAL = set("zcupDCN") | {"\\chi"}
 OF_A_PART = set("UrHsbRS") | {
@@ -49,6 +53,9 @@ OF_A_PART = set("UrHsbRS") | {
 # Letters of the papers on the end of training that mean something else before: decay and
 # temperature are not added to sums of squares, p and nu are measures, q(w) is no longer at f = 0
 OF_THE_END = {"\\lambda", "\\rho", "J", "\\Sigma", "\\nu", "t", "q(w)", "e_i", "\\bar f"}
+
+# Letters of the papers on message passing and on sums of features
+OF_THE_LIMITS = {"q"}
 
 
 def library():
@@ -106,6 +113,12 @@ def test_chapters_on_the_end_of_training_share_one_notation():
     """Among themselves without exception; with all others but for the letters that are listed."""
     assert meanings(END) == set()
     assert meanings(FIRST + REPRESENTATIONS + END) <= LOCAL | OF_A_PART | OF_THE_END
+
+
+def test_chapters_near_the_limit_share_one_notation():
+    """Among themselves without exception; with the first chapters but for the listed letters."""
+    assert meanings(LIMITS) == set()
+    assert meanings(FIRST + LIMITS) <= LOCAL | OF_A_PART | OF_THE_LIMITS
 
 
 def test_names_in_code_exist():
