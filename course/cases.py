@@ -2076,4 +2076,183 @@ GRADED = {
             ),
         },
     },
+    "ex-tw-samples": {
+        "cases": "[(0.6, -0.09, 0.05), (0.95, 0.3, 0.2)]",
+        "wrong": {
+            "noise / signal**2 * cosine**2": "the cosine's square over one minus it",
+            "noise / signal**2 * cosine / (1 - cosine)": "it is the squared cosine that counts",
+            "noise / signal**2 * (1 - cosine**2) / cosine**2": (
+                "upside down: a higher cosine needs more samples"
+            ),
+            "signal**2 / noise * cosine**2 / (1 - cosine**2)": (
+                "upside down: a stronger signal needs fewer samples"
+            ),
+            "noise / signal * cosine**2 / (1 - cosine**2)": "the signal enters by its square",
+            "noise / (3 * signal**2)": "right for a cosine of one half only",
+        },
+    },
+    "ex-tw-small": {
+        "cases": "[(0.006, 2.0), (0.01, 1.0)]",
+        "wrong": {
+            "c**2 / 2 * -3 / 8 * (2 / np.pi) ** 1.5 * 324 / 6**1.5": "size is ignored",
+            "c**2 / 2 * -3 / 8 * (2 / np.pi) ** 1.5 * size * 324 / 6**1.5": (
+                "the label enters three times, and so does its size"
+            ),
+            "c**2 / 2 * 3 / 8 * (2 / np.pi) ** 1.5 * size**3 * 324 / 6**1.5": (
+                "the third derivative is negative on average: the neuron saturates"
+            ),
+            "c**2 * -3 / 8 * (2 / np.pi) ** 1.5 * size**3 * 324 / 6**1.5": (
+                "the second order of an expansion has a factor 1/2"
+            ),
+            "c**2 / 2 * -3 / 8 * size**3 * 324 / 6**1.5": (
+                "the slope has the factor sqrt(2/pi), and it enters three times"
+            ),
+            "c * -3 / 8 * (2 / np.pi) ** 1.5 * size**3 * 324 / 6**1.5": (
+                "the first order vanishes"
+            ),
+        },
+    },
+    "ex-tw-third": {
+        "cases": "[(0.7, np.random.default_rng(6)), (5.0, np.random.default_rng(6))]",
+        "wrong": {
+            "by_theory(c, rng, 2)": "this is the second look",
+            "by_theory(c, rng, 4)": "this is the fourth look",
+            "by_theory(2 * c, rng, 2)": "two short steps are not one long one",
+            "-by_theory(c, rng, 3)": "minus the cosine is asked for",
+            "by_theory(c, rng, 3) ** 2": "the cosine is asked for, not its square",
+        },
+    },
+    "ex-tw-cut": {
+        "cases": "[(0.8,), (1.6,)]",
+        "wrong": {
+            "np.pi / (2 * t**2 * np.exp(-(t**2)))": (
+                "the conditional means are not divided by the shares"
+            ),
+            "ndtr(-t) * np.pi / (t**2 * np.exp(-(t**2)))": (
+                "the samples within t tell something, too"
+            ),
+            "4 * ndtr(-t) * (1 - 2 * ndtr(-t)) * np.pi / (t**2 * np.exp(-(t**2)))": (
+                "there are two tails"
+            ),
+            "t**2 * np.exp(-(t**2)) / (np.pi * ndtr(-t) * (1 - 2 * ndtr(-t)))": (
+                "this is lambda_2; the threshold is one over it"
+            ),
+            "ndtr(-t) * (1 - ndtr(-t)) * np.pi / (2 * t**2 * np.exp(-(t**2)))": (
+                "the share of large samples has two tails"
+            ),
+            "0.5": "that is the threshold of the modulus itself",
+        },
+    },
+    "ex-tw-forgets": {
+        "cases": "[(6.0, 0.5), (16.0, 0.5)]",
+        "wrong": {
+            "(lambda s: s.square - s.product**2 / s.first_square)"
+            "(second_look(TwoLooks(ratio, c)))": (
+                "the student's: what lies along the first gradient is left out"
+            ),
+            "second_look(TwoLooks(ratio, c)).square": (
+                "as if the batch had forgotten its first gradient"
+            ),
+            "(lambda s: s.square + ratio * s.rest**2)(second_look(TwoLooks(ratio, c)))": (
+                "both parts along h add up before they are squared"
+            ),
+            "(lambda s: s.square - s.product**2 / s.first_square"
+            " + (s.product / s.first_square**0.5 - ratio**0.5 * s.rest) ** 2)"
+            "(second_look(TwoLooks(ratio, c)))": "the two parts along h have opposite signs here",
+            "(lambda s: s.square + 2 * ratio * s.rest * s.product / s.first_square**0.5)"
+            "(second_look(TwoLooks(ratio, c)))": "the others' push goes with the root of the batch",
+        },
+    },
+    "ex-nf-noise": {
+        "cases": "[((0.7, 0.1, 0.4), 2), ((0.2, 0.8), 0), ((1.1, 0.3, 0.5), 0)]",
+        "wrong": {
+            "np.sum(np.square(weights))": "the feature's own label has noise of its own along it",
+            "np.sum(np.square(weights)) + 7 * weights[i] ** 2": (
+                "the feature's own weight is counted twice"
+            ),
+            "7 * weights[i] ** 2": "the labels of the other features are noise, too",
+            "1 + 6 * weights[i] ** 2": "the squares of the weights need not sum to one",
+            "np.sum(np.square(weights)) + 6 / len(weights)": (
+                "this is the average over the features, and for weights of square one"
+            ),
+            "np.sum(np.square(weights)) + 6 * weights[0] ** 2": "which feature is ignored",
+            "np.sum(np.square(weights)) + 6 * weights[i]": "the label has the square of the weight",
+        },
+    },
+    "ex-nf-relu": {
+        "cases": "[(-2.0,), (0.9,), (-0.7,)]",
+        "wrong": {
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return bias * norm.pdf(bias) - norm.cdf(bias)": (
+                "the kink is at minus the bias: the third coefficient has the other sign"
+            ),
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias) / 6**0.5 - norm.cdf(bias)": (
+                "this is the coefficient; its pull is larger by the root of six"
+            ),
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias)": "what the first feature takes is left out",
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias) - norm.cdf(-bias)": (
+                "the neuron is on where z exceeds minus the bias"
+            ),
+            "def rate(bias):\n"
+            "    from scipy.stats import norm\n"
+            "    return -bias * norm.pdf(bias) - norm.pdf(bias)": (
+                "the first coefficient is the mean slope, an integral of the density"
+            ),
+        },
+    },
+    "ex-nf-strong": {
+        "cases": "[(4, 12, np.random.default_rng(5)), (3, 12, np.random.default_rng(6))]",
+        "wrong": {
+            "0.5": "the features are not equal",
+            "ratio / (1 + ratio)": (
+                "this is the share of the growth; noise hands some neurons to the weaker feature"
+            ),
+            "2 * np.arctan(ratio) / np.pi": (
+                "this is the larger start in absolute value, and starts below zero do not grow"
+            ),
+            "1 / 3 + 2 * np.arctan(ratio) / (3 * np.pi)": (
+                "the race without noise: the stronger feature's label brings noise that helps it"
+            ),
+            "ratio**2 / (1 + ratio**2)": "this is the share of the label, not of the neurons",
+            "1 / (1 + ratio)": "upside down: the stronger feature wins more",
+            "1.0 * (ratio > 1)": "the weaker one wins, too",
+        },
+    },
+    "ex-nf-quiet": {
+        "cases": "[(4, 0.3), (12, 0.8)]",
+        "wrong": {
+            "1 / (3 * delta * norm.ppf(1 - 0.5 / M))": (
+                "that is nearly the median of the largest, for many features only"
+            ),
+            "1 / (3 * delta * norm.ppf(1 - 1 / M))": "a quantile of one start, not of the largest",
+            "1 / (3 * delta * np.sqrt(2 * np.log(M)))": "the largest of M is smaller than that",
+            "1 / (3 * norm.ppf(0.5 ** (1 / M)))": "the step is ignored",
+            "1 / (delta * norm.ppf(0.5 ** (1 / M)))": "the slope of a cubic has a factor of three",
+            "1 / (3 * delta * norm.ppf(0.5 ** (1 / M)) ** 2)": (
+                "the pull is a square, the time goes with the start itself"
+            ),
+            "3 * delta * norm.ppf(0.5 ** (1 / M))": "upside down",
+        },
+    },
+    "ex-nf-toll": {
+        "cases": "[(3, 0.06), (12, 0.05)]",
+        "wrong": {
+            "3 * eps / M - eps**2 / 2 * 3": "label and pre-activation are not independent there",
+            "3 * eps / M": "the toll is left out",
+            "3 * eps / M - eps**2 * (3 + 36 / M + 54 / M**2)": "half of the square is the toll",
+            "3 * eps / M - eps**2 / 2 * (3 + 36 / M)": "a term of degree four is missing",
+            "3 * eps / M - eps**2 / 2 * (3 + 54 / M**2)": "a term of degree two is missing",
+            "3 * eps / M - eps / 2 * (3 + 36 / M + 54 / M**2)": "a toll has the step squared",
+            "6 * eps / M - eps**2 / 2 * (3 + 36 / M + 54 / M**2)": (
+                "the sphere takes back half of the pull on differences"
+            ),
+        },
+    },
 }
