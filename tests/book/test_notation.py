@@ -55,7 +55,7 @@ OF_A_PART = set("UrHsbRS") | {
 OF_THE_END = {"\\lambda", "\\rho", "J", "\\Sigma", "\\nu", "t", "q(w)", "e_i", "\\bar f"}
 
 # Letters of the papers on message passing and on sums of features
-OF_THE_LIMITS = {"q"}
+OF_THE_LIMITS = {"M", "T(y)", "X'", "X_\\perp", "\\alpha", "\\beta", "\\tau", "w'", "z'", "z_i"}
 
 
 def library():
