@@ -2210,19 +2210,45 @@ GRADED = {
     "ex-nf-strong": {
         "cases": "[(4, 12, np.random.default_rng(5)), (3, 12, np.random.default_rng(6))]",
         "wrong": {
-            "0.5": "the features are not equal",
-            "ratio / (1 + ratio)": (
+            "def wins(ratio, d, rng):\n"
+            "    def label(z):\n"
+            "        return (ratio * h3(z[:, 0]) + h3(z[:, 1])) / 1\n"
+            '    config = theory.Features(d, 2, label, 0.5 / 2**0.5 / d**1.5, "he3")\n'
+            "    start = simulation.random_starts(2, d, 3000, rng)\n"
+            "    winner = simulation.time_to(config, 0.5, start, 4 * d**2, rng).winners\n"
+            "    return np.mean(winner >= 0), np.mean(winner[winner >= 0] == 0)": (
+                "the label has a length, and without it steps are three to five times too long"
+            ),
+            "def wins(ratio, d, rng):\n"
+            "    def label(z):\n"
+            "        return (ratio * h3(z[:, 0]) + h3(z[:, 1])) / (1 + ratio**2) ** 0.5\n"
+            '    config = theory.Features(d, 2, label, 0.5 / d**1.5, "he3")\n'
+            "    start = simulation.random_starts(2, d, 3000, rng)\n"
+            "    winner = simulation.time_to(config, 0.5, start, 4 * d**2, rng).winners\n"
+            "    return np.mean(winner >= 0), np.mean(winner[winner >= 0] == 0)": (
+                "the step size has the root of two, the number of features, in it"
+            ),
+            "def wins(ratio, d, rng):\n"
+            "    def label(z):\n"
+            "        return (ratio * h3(z[:, 0]) + h3(z[:, 1])) / (1 + ratio**2) ** 0.5\n"
+            '    config = theory.Features(d, 2, label, 0.5 / 2**0.5 / d**1.5, "he3")\n'
+            "    start = simulation.random_starts(2, d, 3000, rng)\n"
+            "    winner = simulation.time_to(config, 0.5, start, 4 * d**2, rng).winners\n"
+            "    return np.mean(winner >= 0), np.mean(winner == 0)": (
+                "the second share is one of the neurons that have a feature, not of all"
+            ),
+            "(0.72, 0.5)": ("the features are not equal"),
+            "(0.72, ratio / (1 + ratio))": (
                 "this is the share of the growth; noise hands some neurons to the weaker feature"
             ),
-            "2 * np.arctan(ratio) / np.pi": (
+            "(0.72, 2 * np.arctan(ratio) / np.pi)": (
                 "this is the larger start in absolute value, and starts below zero do not grow"
             ),
-            "1 / 3 + 2 * np.arctan(ratio) / (3 * np.pi)": (
-                "the race without noise: the stronger feature's label brings noise that helps it"
+            "(0.72, 1 / 3 + 2 * np.arctan(ratio) / (3 * np.pi))": (
+                "this is the race without noise, from the start alone"
             ),
-            "ratio**2 / (1 + ratio**2)": "this is the share of the label, not of the neurons",
-            "1 / (1 + ratio)": "upside down: the stronger feature wins more",
-            "1.0 * (ratio > 1)": "the weaker one wins, too",
+            "(0.72, 1 / (1 + ratio))": ("upside down: the stronger feature wins more"),
+            "(0.72, 1.0)": ("the weaker one wins, too"),
         },
     },
     "ex-nf-quiet": {
