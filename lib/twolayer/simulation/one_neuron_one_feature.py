@@ -2,9 +2,9 @@ r"""Online descent of one neuron on M features as the exact chain of its M overl
 
 A step of `twolayer.theory.one_neuron_one_feature` depends on w only through the overlaps
 rho_i = w.u_i, the projections V_i = u_i.x, the coordinate t of x along what is left of w, and
-s = |x|^2 = |V|^2 + t^2 + a chi-squared of d - M - 1 degrees of freedom:
+s = x.x = V.V + t^2 + a chi-squared of d - M - 1 degrees of freedom:
 
-    z = rho.V + sqrt(1 - |rho|^2) t,   z' = z + (c/d) y sigma'(z) s,   U = y sigma'(z'),
+    z = rho.V + sqrt(1 - rho.rho) t,   z' = z + (c/d) y sigma'(z) s,   U = y sigma'(z'),
     rho_i <- (rho_i + eta U (V_i - rho_i z)) / sqrt(1 + eta^2 U^2 (s - z^2)).
 
 V, t and the rest are independent, so the M overlaps are a Markov chain of their own, in law, in

@@ -4,7 +4,7 @@ Inputs x ~ N(0, I_d), labels y of the M projections z_i = u_i.x on orthonormal f
 first M axes, and a neuron sigma(z), z = w.x, with w on the unit sphere. Each step takes a fresh
 sample, for the correlation loss -y sigma(z), along the sphere:
 
-    w <- (w + eta U (x - z w)) / norm,   U = y sigma'(z'),   z' = z + (c/d) y sigma'(z) |x|^2,
+    w <- (w + eta U (x - z w)) / norm,   U = y sigma'(z'),   z' = z + (c/d) y sigma'(z) x.x,
 
 with the inner step c = 0 for a plain step, else for a sample that is looked at twice. What is
 watched are the M overlaps rho_i = w.u_i. Time is tau, in t = tau M d^2 steps.
