@@ -576,14 +576,14 @@ def largest_start_wins(features: int, step: float = 0.5, d: float = math.inf) ->
 
 
 def coverage(features: int, neurons: ArrayLike) -> np.ndarray:
-    """Expected number of features found by N neurons that each take one of M at random.
+    """Expected number of features found by neurons that each take one of M at random.
 
     Parameters
     ----------
     features : int
         M.
     neurons : array_like, any shape
-        N >= 0.
+        How many, >= 0.
 
     Examples
     --------
