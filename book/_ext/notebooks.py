@@ -9,6 +9,8 @@ import concurrent.futures
 import json
 import logging
 import os
+import pathlib
+import platform
 import re
 import shutil
 import signal
@@ -71,6 +73,17 @@ def stop_kernels(patience=3):
         time.sleep(0.05)
 
 
+def processor():
+    """The kind of processor: others round otherwise, and long training enlarges it."""
+    try:
+        said = pathlib.Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return platform.machine()
+    vendor = re.search(r"^vendor_id\s*: (\S+)", said, re.M)
+    wide = "avx512f" if " avx512f" in said else "avx2" if " avx2" in said else ""
+    return " ".join(filter(None, (vendor and vendor[1], platform.machine(), wide)))
+
+
 def run_cells(notebook, path, sweeps, *, draft=False):
     """Run a notebook in the folder of a chapter, its sweeps kept in a folder of their own."""
     client = NotebookClient(
@@ -112,6 +125,7 @@ def execute(path, *, draft=False):
     notebook.metadata["jupytext"].pop("text_representation", None)  # as jupytext --sync leaves it
     notebook.metadata.pop("language_info", None)
     notebook.metadata["twolayer"] = run_of
+    notebook.metadata["processor"] = processor()
     if clock.outputs and not resumed:
         notebook.metadata["cpu_seconds"] = round(float(clock.outputs[0].text), 1)
     return notebook
@@ -135,7 +149,7 @@ def write_twin(path, source):
             done = nbformat.from_dict(next(ran))
             cell.outputs, cell.execution_count = done.outputs, done.execution_count
     notebook.metadata["jupytext"].pop("text_representation", None)
-    for entry in ("twolayer", "cpu_seconds"):
+    for entry in ("twolayer", "cpu_seconds", "processor"):
         if entry in kept["metadata"]:
             notebook.metadata[entry] = kept["metadata"][entry]
     if image := hero(notebook):

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 
 import chapters
 import nbformat
@@ -360,3 +361,20 @@ def test_a_bound_that_is_far_away_need_not_be_met_to_the_last_digit():
     row = {"relation": "<", "predicted": 0.3, "measured": 0.04, "tolerance": 0.0}
     assert allowed(row, "measured") == pytest.approx(0.026)
     assert allowed(row | {"relation": "="}, "measured") < 1e-6
+
+
+def test_digits_count_only_on_the_kind_of_processor_that_made_them():
+    import notebooks
+
+    from tests.notebooks import only_holds
+
+    def item(metadata, holds=False):
+        parent = types.SimpleNamespace(nb=types.SimpleNamespace(metadata=metadata))
+        config = types.SimpleNamespace(getoption=lambda name: holds)
+        return types.SimpleNamespace(parent=parent, config=config)
+
+    assert notebooks.processor()
+    assert not only_holds(item({}))
+    assert not only_holds(item({"processor": notebooks.processor()}))
+    assert only_holds(item({"processor": "another"}))
+    assert only_holds(item({}, holds=True))
