@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from twolayer import _checks
+from twolayer.simulation.the_first_escape import _recorded
 from twolayer.theory.one_neuron_one_feature import Features
 
 __all__ = ["Arrival", "network", "random_starts", "run", "time_to"]
@@ -110,12 +111,7 @@ def run(
     steps = _checks.integer("steps", steps, 0)
     every = _checks.positive_int("every", every)
     _checks.generator(rng)
-    out, done = [rho[None]], 0
-    while done < steps:
-        path = _block(config, rho, rng, steps - done)
-        out.append(path[(-done - 1) % every :: every].copy())
-        rho, done = path[-1], done + len(path)
-    return np.concatenate(out)
+    return _recorded(lambda at, most: _block(config, at, rng, most), rho, steps, every)
 
 
 def time_to(

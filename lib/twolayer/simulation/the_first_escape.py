@@ -65,11 +65,16 @@ def run(
     steps = _checks.integer("steps", steps, 0)
     every = _checks.positive_int("every", every)
     _checks.generator(rng)
-    out, done = [cosine[None]], 0
+    return _recorded(lambda at, most: _block(config, at, rng, most), cosine, steps, every)
+
+
+def _recorded(block, state, steps, every):
+    """A chain's states after 0, every, 2 every, ... steps; `block` goes on from one."""
+    out, done = [state[None]], 0
     while done < steps:
-        path = _block(config, cosine, rng, steps - done)
+        path = block(state, steps - done)
         out.append(path[(-done - 1) % every :: every].copy())
-        cosine, done = path[-1], done + len(path)
+        state, done = path[-1], done + len(path)
     return np.concatenate(out)
 
 

@@ -26,6 +26,7 @@ from twolayer import _checks, activations
 from twolayer.data import as_link
 from twolayer.hermite import coefficients, he, nodes
 from twolayer.theory import _two_looks, looking_twice
+from twolayer.theory.the_first_escape import _function
 
 __all__ = [
     "Features",
@@ -147,18 +148,7 @@ def _given(config):
 
 
 def _neuron(config):
-    """The neuron's function, its derivative and its kinks."""
-    given = _given(config)
-    if isinstance(given, str | activations.Activation):
-        found = activations.get(given)
-        return found, found.derivative_at, found.kinks
-    if callable(given):
-        raise TypeError(
-            f"activation={given!r} must be a name, an Activation or Hermite coefficients"
-        )
-    c = _checks.real_array("activation", given)
-    slope = c[1:] * np.sqrt(np.arange(1, c.size))  # He_k' = k He_{k-1}
-    return as_link(c), as_link(slope if slope.size else [0.0]), ()
+    return _function(_given(config))
 
 
 # --- the drift of polynomial targets, in Hermite coefficients

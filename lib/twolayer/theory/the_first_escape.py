@@ -90,8 +90,11 @@ def _given(config):
 
 
 def _neuron(config):
-    """The neuron's function, its derivative and its kinks."""
-    given = _given(config)
+    return _function(_given(config))
+
+
+def _function(given):
+    """A neuron's function, its derivative and its kinks."""
     if isinstance(given, str | activations.Activation):
         found = activations.get(given)
         return found, found.derivative_at, found.kinks
