@@ -11,15 +11,17 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from twolayer import _checks
+from twolayer.data import sphere
 from twolayer.gradients import learn_directions, remove_linear_part
 from twolayer.network import TwoLayer
 from twolayer.ridge import ridge_path
 
-__all__ = ["OneStepRegressor"]
+__all__ = ["OneStepRegressor", "ThreeLayerRegressor"]
 
 # Beyond these half of the variance is lost, on x_1^2 + x_1 x_2 in d = 12 at n = 1000:
 _UNEVEN = 3.0  # ratio of standard deviations, or of a mean to its own
 _SMALL = 0.03  # standard deviation beside biases of size 1
+_BENDS = 24  # of a readout of one feature
 
 
 class OneStepRegressor(RegressorMixin, BaseEstimator):
@@ -187,6 +189,156 @@ class OneStepRegressor(RegressorMixin, BaseEstimator):
         """The fitted network (without the linear part) as a `TwoLayer`."""
         check_is_fitted(self)
         return TwoLayer(self.W_, self.a_, "relu", self.b_)
+
+
+class ThreeLayerRegressor(RegressorMixin, BaseEstimator):
+    """Regression by a three-layer ReLU network after one gradient step on its middle layer.
+
+    `fit` draws a first layer of random unit neurons, and takes one step on the second layer from
+    zero: all its neurons become one function, the learnt feature. Labels and feature are without
+    their constant, linear and squared-norm parts, by least squares. The readout is ridge regression
+    on ReLUs of the feature that bend at its quantiles, the ridge by generalised cross-validation.
+    Inputs are taken as they are: standardise them first.
+
+    Parameters
+    ----------
+    width : int
+        Neurons of the first layer. A feature that is a quadratic form takes d^2/2 of them, and as
+        many samples, or more.
+    random_state : int, numpy.random.Generator or None
+        None draws a new network at every fit.
+
+    Attributes
+    ----------
+    W_ : ndarray, shape (width, d)
+        First layer, unit rows.
+    v_ : ndarray, shape (width,)
+        Second layer: that of the learnt feature, of mean square one on the samples.
+    a_, bends_ : ndarray, shape (24,)
+        Readout, and where its ReLUs bend.
+    intercept_ : float
+    coef_ : ndarray, shape (d + 1,)
+        Of the inputs and of their squared norm.
+    ridge_ : float
+        What cross-validation chose; infinite where nothing was left to learn.
+    n_features_in_ : int
+        d.
+
+    Notes
+    -----
+    After Nichani, Damian & Lee 2023. On the step's own samples the feature leaves out what each
+    sample's label has pulled. Beyond its range there it counts as its last value.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.standard_normal((4000, 8))
+    >>> p = x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3]
+    >>> y = p + abs(p)
+    >>> model = ThreeLayerRegressor(random_state=0).fit(x[:2000], y[:2000])
+    >>> bool(model.score(x[2000:], y[2000:]) > 0.8)
+    True
+    """
+
+    def __init__(self, width: int = 512, random_state: int | np.random.Generator | None = None):
+        self.width = width
+        self.random_state = random_state
+
+    def fit(self, X: ArrayLike, y: ArrayLike) -> ThreeLayerRegressor:
+        """Fit to samples.
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+        y : array_like, shape (n,)
+            Not constant.
+
+        Returns
+        -------
+        self
+
+        Warns
+        -----
+        UserWarning
+            If columns of `X` differ so much in scale, or lie so far from zero, that they must be
+            standardised; if constant, linear part and squared norm fit `y` exactly (always where
+            n <= d + 1), so that no feature is learnt.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float64, y_numeric=True, ensure_min_samples=2)
+        y = _checks.real_array("y", y)
+        _checks.positive_int("width", self.width)
+        if not np.ptp(y):
+            raise ValueError("y is constant; its variance must be positive")
+        _warn_of_scales(X)
+        rng = np.random.default_rng(self.random_state)
+        self.W_ = sphere((self.width, X.shape[1]), rng)
+        square = (X**2).mean(1)
+        self._radial = float(np.ptp(square) > 1e-9 * square.max())  # on a sphere there is none
+        base = self._base(X)
+        residual, self.intercept_, self.coef_ = remove_linear_part(base, y)
+        neurons = np.maximum(X @ self.W_.T, 0)
+        across = np.linalg.lstsq(base - base.mean(0), neurons - neurons.mean(0), rcond=1e-10)[0]
+        offset = neurons.mean(0) - base.mean(0) @ across
+        neurons -= offset + base @ across
+        pull = residual @ neurons
+        learnt = neurons @ pull - residual * (neurons**2).sum(1)
+        size = math.sqrt(np.mean(learnt**2))
+        nothing = abs(residual).max() <= 1e-9 * abs(y - y.mean()).max() or not size > 0
+        self.v_ = 0 * pull if nothing else pull / size
+        self._across = offset @ self.v_, across @ self.v_
+        self._fit_readout(np.zeros(len(y)) if nothing else learnt / size, residual, nothing)
+        return self
+
+    def _fit_readout(self, learnt, residual, nothing):
+        self.bends_ = np.quantile(learnt, np.linspace(0, 1, _BENDS + 1))
+        self.a_, self.ridge_ = np.zeros(_BENDS), math.inf
+        if nothing:
+            warnings.warn(
+                "constant, linear part and squared norm of X fit y exactly on these samples: no "
+                "feature is learnt; it takes more samples than columns",
+                stacklevel=3,
+            )
+            return
+        path = ridge_path(self._bent(learnt), residual, intercept=True)
+        self.a_, constant = path.chosen
+        self.ridge_ = float(path.ridges[path.best])
+        self.intercept_ += float(constant)
+
+    def _base(self, X):
+        """Inputs and their squared norm in units of d, whose parts the step does not see."""
+        return np.column_stack([X, self._radial * (X**2).mean(1)])
+
+    def _bent(self, learnt):
+        kept = np.clip(learnt, self.bends_[0], self.bends_[-1])
+        return np.maximum(kept[:, None] - self.bends_[:-1], 0)
+
+    def feature(self, X: ArrayLike) -> np.ndarray:
+        """The learnt feature, shape (n,), of inputs of shape (n, d).
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        offset, across = self._across
+        return np.maximum(X @ self.W_.T, 0) @ self.v_ - offset - self._base(X) @ across
+
+    def predict(self, X: ArrayLike) -> np.ndarray:
+        """Predictions, shape (n,), for samples of shape (n, d).
+
+        Parameters
+        ----------
+        X : array_like, shape (n, d)
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If `fit` has not been called.
+        """
+        learnt = self.feature(X)
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        return self.intercept_ + self._base(X) @ self.coef_ + self._bent(learnt) @ self.a_
 
 
 def _linear_part(X, Y, weights):

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from twolayer.estimators import OneStepRegressor
+from twolayer.estimators import OneStepRegressor, ThreeLayerRegressor
 
 
 @pytest.mark.filterwarnings("ignore:X is not standardised", "ignore:a linear function of X")
@@ -136,3 +136,80 @@ def test_a_warning_where_columns_must_be_standardised(change, warned, rng):
 def test_bad_input(width, y, message):
     with pytest.raises(ValueError, match=message):
         OneStepRegressor(width=width).fit(np.arange(3.0)[:, None] ** 2, y)
+
+
+# --- three layers
+
+
+@pytest.mark.filterwarnings("ignore:X is not standardised", "ignore:constant, linear part and")
+@parametrize_with_checks([ThreeLayerRegressor(width=32, random_state=0)])
+def test_scikit_learns_own_checks_of_three_layers(estimator, check):
+    check(estimator)
+
+
+def quadratic(n, rng, d=10):
+    x = rng.standard_normal((n, d))
+    p = (x[:, 0] ** 2 - x[:, 1] ** 2 + 2 * x[:, 2] * x[:, 3]) / 8**0.5
+    return x, p, p + abs(p) + x[:, 4] + 0.2 * (x**2).sum(1)
+
+
+def test_three_layers_learn_a_feature_and_its_curve(rng):
+    """Beyond what two layers reach on so few samples, in a grid search beside kernel ridge."""
+    x, p, y = quadratic(3000, rng)
+    pipeline = make_pipeline(StandardScaler(), ThreeLayerRegressor(random_state=0))
+    name = "threelayerregressor"
+    steps = [
+        {name: [ThreeLayerRegressor(random_state=0)], f"{name}__width": [4, 512]},
+        {name: [KernelRidge(kernel="rbf", alpha=0.1)]},
+    ]
+    search = GridSearchCV(pipeline, steps, cv=KFold(3)).fit(x[:1500], y[:1500])
+    assert search.best_params_[f"{name}__width"] == 512
+    model = search.best_estimator_[-1]
+    learnt = model.feature(search.best_estimator_[0].transform(x[1500:]))
+    assert np.corrcoef(learnt, p[1500:])[0, 1] ** 2 > 0.8
+    two = make_pipeline(StandardScaler(), OneStepRegressor(random_state=0)).fit(x[:1500], y[:1500])
+    assert search.score(x[1500:], y[1500:]) > two.score(x[1500:], y[1500:]) + 0.05
+
+
+def test_parts_of_the_three_layers_are_the_prediction(rng):
+    x, _, y = quadratic(400, rng)
+    model = ThreeLayerRegressor(width=64, random_state=1).fit(x, y)
+    bent = np.maximum(np.clip(model.feature(x), *model.bends_[[0, -1]])[:, None] - model.bends_, 0)
+    base = np.column_stack([x, (x**2).mean(1)])
+    whole = model.intercept_ + base @ model.coef_ + bent[:, :-1] @ model.a_
+    np.testing.assert_allclose(model.predict(x), whole)
+    np.testing.assert_allclose(np.linalg.norm(model.W_, axis=1), 1)
+    parts = np.column_stack([np.ones(400), base])
+    np.testing.assert_allclose(parts.T @ model.feature(x) / 400, 0, atol=1e-9)
+
+
+def test_on_a_sphere_the_norm_is_no_column(rng):
+    """Its rounding errors would be a slope of 1e14, and off the sphere the fit explode."""
+    x = rng.standard_normal((500, 6))
+    on = x / np.linalg.norm(x, axis=1, keepdims=True) * 6**0.5
+    model = ThreeLayerRegressor(width=64, random_state=1).fit(on, on[:, 0] ** 2 + on[:, 1])
+    assert abs(model.predict(x)).max() < 1e3
+    assert model.coef_[-1] == 0
+
+
+def test_three_layers_where_nothing_is_left(rng):
+    x = rng.standard_normal((5, 9))
+    y = rng.standard_normal(5)
+    with pytest.warns(UserWarning, match="no feature is learnt"):
+        model = ThreeLayerRegressor(width=8, random_state=0).fit(x, y)
+    np.testing.assert_allclose(model.predict(x), y)
+    assert model.ridge_ == np.inf
+
+
+@pytest.mark.parametrize(
+    ("width", "y", "error", "message"),
+    [
+        (0, [1.0, 2.0, 4.0], ValueError, "width=0 must be a positive integer"),
+        (2.5, [1.0, 2.0, 4.0], TypeError, "width=2.5 must be a positive integer"),
+        (8, [1.0, 1.0, 1.0], ValueError, "its variance must be positive"),
+        (8, [1.0, 2.0], ValueError, "inconsistent numbers of samples"),
+    ],
+)
+def test_bad_input_of_three_layers(width, y, error, message):
+    with pytest.raises(error, match=message):
+        ThreeLayerRegressor(width=width).fit(np.arange(3.0)[:, None] ** 2, y)

@@ -343,7 +343,8 @@ def two_features(
     """Two features in one target: the error of one step's feature, and with one feature more.
 
     The target of `two_features_floor`. The second feature is the leading eigenvector of the mean of
-    y Y Y' across the first. The readout is a sum of functions of one feature each.
+    r Y Y' across the first, with r what a readout of the first leaves of the labels. The readout is
+    a sum of functions of one feature each.
 
     Parameters
     ----------
@@ -370,14 +371,16 @@ def two_features(
     x, y = _two(d, n, rng)
     y = remove_linear_part(x, y)[0]
     N = (d + 2) * (d - 1) // 2
-    first, matrix = np.zeros(N), np.zeros((N, N))
+    first = sum(b @ _harmonics(a) for a, b in zip(_parts(x), _parts(y), strict=True))
+    first /= np.linalg.norm(first)
+    seen = np.concatenate([_harmonics(part) @ first for part in _parts(x)])
+    y = y - _Readout(seen, y)(seen)
+    matrix = np.zeros((N, N))
     for part, label in zip(_parts(x), _parts(y), strict=True):
         Y = _harmonics(part)
-        first += label @ Y
+        Y -= np.outer(Y @ first, first)
         matrix += Y.T @ (label[:, None] * Y)
-    first /= np.linalg.norm(first)
-    across = matrix - np.outer(first, first @ matrix)
-    ways = np.stack([first, _top(across - np.outer(across @ first, first))], axis=1)
+    ways = np.stack([first, _top(matrix)], axis=1)
     (x, y), (x_test, y_test) = _two(d, n_readout, rng), _two(d, n_test, rng)
     learnt, seen = _harmonics(x) @ ways, _harmonics(x_test) @ ways
     fits = {"one": slice(0, 1), "two": slice(0, 2)}

@@ -225,7 +225,7 @@ def feature_correlation(
     d: int,
     n: ArrayLike,
     coefficients: Sequence[float] = _EVEN,
-    width: float | None = None,
+    width: int | None = None,
     activation: str | Activation = "he2",
     *,
     corrected: bool = True,
@@ -268,7 +268,7 @@ def feature_correlation(
 def rank_correlation(
     config: QuadraticFeature,
     n: ArrayLike,
-    width: float | None = None,
+    width: int | None = None,
     activation: str | Activation = "he2",
     *,
     corrected: bool = True,
@@ -406,21 +406,22 @@ def readout_error(config: QuadraticFeature, n: ArrayLike) -> np.ndarray:
     kept = fine.weights > 1e-16
     fine = _Law(*(part[kept] for part in fine))
     noise = variances @ _blocks(config, fine.u).sizes / moments.c1**2  # eq-tl-noise
-    total = fine.weights @ fine.f**2
-    found = [total - _explained(fine, noise / one) for one in n.ravel()]
+    found = [_unexplained(fine, noise / one) for one in n.ravel()]
     return np.reshape(found, n.shape)[()]
 
 
-def _explained(law, variance):
-    """E[E[f | p + noise]^2], by a trapezoidal rule over p + noise."""
+def _unexplained(law, variance):
+    """E[Var(f | p + noise)], by a trapezoidal rule; to first order where the noise is small."""
     _, p, f, weights = law
-    s = np.sqrt(np.maximum(variance, (2 * np.diff(p).max()) ** 2))
+    s = np.sqrt(variance)
+    if s.min() < 2 * np.diff(p).max():
+        return weights @ (np.gradient(f, p) ** 2 * variance)
     count = int((np.ptp(p) + 14 * s.max()) * 2.5 / s.min())
     seen, step = np.linspace(p[0] - 7 * s.max(), p[-1] + 7 * s.max(), count, retstep=True)
     density = np.exp(-0.5 * ((seen[:, None] - p) / s) ** 2) * (weights / s)
     both = density @ np.stack([f, np.ones_like(f)], axis=1)
     mean = both[:, 0] / np.maximum(both[:, 1], 1e-300)
-    return step * (mean @ both[:, 0]) / math.sqrt(2 * math.pi)
+    return weights @ f**2 - step * (mean @ both[:, 0]) / math.sqrt(2 * math.pi)
 
 
 def limit_error(coefficients: Sequence[float], rho2: ArrayLike) -> np.ndarray:
