@@ -149,8 +149,8 @@ def test_scikit_learns_own_checks_of_three_layers(estimator, check):
 
 def quadratic(n, rng, d=10):
     x = rng.standard_normal((n, d))
-    p = (x[:, 0] ** 2 - x[:, 1] ** 2 + 2 * x[:, 2] * x[:, 3]) / 8**0.5
-    return x, p, p + abs(p) + x[:, 4] + 0.2 * (x**2).sum(1)
+    p = (x**2 @ np.where(np.arange(d) % 2, 1, -1)) / (2 * d) ** 0.5
+    return x, p, p + abs(p) + 0.5 * x[:, 4] + 0.05 * (x**2).sum(1)
 
 
 def test_three_layers_learn_a_feature_and_its_curve(rng):
@@ -166,7 +166,7 @@ def test_three_layers_learn_a_feature_and_its_curve(rng):
     assert search.best_params_[f"{name}__width"] == 512
     model = search.best_estimator_[-1]
     learnt = model.feature(search.best_estimator_[0].transform(x[1500:]))
-    assert np.corrcoef(learnt, p[1500:])[0, 1] ** 2 > 0.8
+    assert np.corrcoef(learnt, p[1500:])[0, 1] ** 2 > 0.6  # chance: 1 / 54
     two = make_pipeline(StandardScaler(), OneStepRegressor(random_state=0)).fit(x[:1500], y[:1500])
     assert search.score(x[1500:], y[1500:]) > two.score(x[1500:], y[1500:]) + 0.05
 
@@ -192,6 +192,7 @@ def test_on_a_sphere_the_norm_is_no_column(rng):
     assert model.coef_[-1] == 0
 
 
+@pytest.mark.filterwarnings("ignore:X is not standardised")
 def test_three_layers_where_nothing_is_left(rng):
     x = rng.standard_normal((5, 9))
     y = rng.standard_normal(5)

@@ -243,7 +243,7 @@ def run(
     -------
     dict of ndarray
         ``error``, mean of (f - f*)^2; ``squared_correlation``; ``parts``, shape (k,): where the
-        error is, c_k^2 - c_k E[f q_k]; of the best f their sum is the error.
+        error is, c_k E[(f* - f) q_k]; of the best f their sum is the error.
 
     Examples
     --------
@@ -263,12 +263,12 @@ def run(
         learnt = layer(x)
     readout = _Readout(learnt, y)
     x, _, p = sample(config, n_test, rng)
-    fit, c = readout(layer(x)), np.array(config.coefficients)
-    explained = polynomials(config.d, p, len(c))[1:] @ fit / n_test
+    c = np.array(config.coefficients)
+    left = config.target(p) - readout(layer(x))
     return {
-        "error": np.mean((fit - config.target(p)) ** 2),
+        "error": np.mean(left**2),
         "squared_correlation": layer.squared_correlation(config, "sphere", x, p),
-        "parts": c * (c - explained),
+        "parts": c * (polynomials(config.d, p, len(c))[1:] @ left) / n_test,
     }
 
 
