@@ -32,7 +32,12 @@ GRADED = {
         ),
         "wrong": {
             """def found(T, ratio, rng):
-    return np.mean([three_layers(32, ratio, rng)["rho2"] for _ in range(10)])""": (
+    values = []
+    for _ in range(10):
+        x, _, y = draw(32, ratio * modes(32), rng)
+        new, p, _ = draw(32, 3000, rng)
+        values.append(np.corrcoef(form(new, step(x, y)[0]), p)[0, 1] ** 2)
+    return np.mean(values)""": (
                 "this is the step with the label itself"
             ),
             """def found(T, ratio, rng):
