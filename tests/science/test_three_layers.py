@@ -132,7 +132,7 @@ def test_correlation(coefficients, d, per_mode, seeds):
     mean, error = over_seeds(measure, seeds)
     moments = theory._moments(config)
     order = moments.y2p2 / moments.P * config.N / n  # fluctuations of signal over noise, squared
-    slack = min(1.0, order) * 4 / n
+    slack = min(1.0, order) / n
     want = feature_correlation(d, n, coefficients)
     assert abs(mean - want) < 3 * error + slack
     assert abs(want - feature_correlation(d, n, coefficients, corrected=False)) < 5 / n + 0.03 * (
@@ -229,7 +229,7 @@ def test_label_noise_counts_in_the_variance():
         lambda rng: learn_feature(config, n, rng, n_test=18)["squared_correlation"], 100
     )
     want = rank_correlation(config, n)
-    assert abs(mean - want) < 3 * error + 4 / n
+    assert abs(mean - want) < 3 * error + 1 / n
     assert want < feature_correlation(16, n) - 0.1
 
 
@@ -381,12 +381,12 @@ def test_degrees_of_the_target():
 # --- gates, the layer's eigenvector, two features
 
 
-@pytest.mark.parametrize(("d", "per_square"), [(8, 4), (16, 1), (16, 4)])
+@pytest.mark.parametrize(("d", "per_square"), [(8, 4), (16, 0.25), (16, 2)])
 def test_gates(d, per_square):
     N = (d + 2) * (d - 1) // 2
-    n = per_square * N**2
-    found = gates(d, n, np.random.default_rng(d), neurons=600)["neurons"]
-    error = found.std() / 600**0.5
+    n = int(per_square * N**2)
+    found = gates(d, n, np.random.default_rng(d), neurons=2500)["neurons"]
+    error = found.std() / 2500**0.5
     assert abs(found.mean() - gate_overlap(d, n)) < 3 * error + 1 / N
 
 
@@ -409,7 +409,9 @@ def test_ceiling_of_gates():
     assert counts.tolist() == [9, 16, 9]
 
 
-@pytest.mark.parametrize(("d", "per_mode", "seeds"), [(8, 64, 20), (16, 16, 16), (16, 64, 8)])
+@pytest.mark.parametrize(
+    ("d", "per_mode", "seeds"), [(8, 64, 20), (8, 400, 40), (16, 16, 16), (16, 64, 8)]
+)
 def test_layer(d, per_mode, seeds):
     n = per_mode * (d + 2) * (d - 1) // 2
     mean, error = over_seeds(lambda rng: gates(d, n, rng, neurons=1)["layer"], seeds)
@@ -501,9 +503,9 @@ def test_three_layers_beat_two():
         for layers in (3, 2)
     }
     assert found[3]["error"] < 0.5 * found[2]["error"]
-    assert found[3]["validation"].shape == (2, 2)
-    best = np.unravel_index(found[3]["validation"].argmin(), (2, 2))
-    assert found[3]["rate"] == (1e-3, 3e-3)[best[0]]
+    assert found[3]["validation"].shape == (2, 3)
+    best = np.unravel_index(found[3]["validation"].argmin(), (2, 3))
+    assert found[3]["rate"] == (3e-3, 1e-2)[best[0]]
 
 
 # --- bad input

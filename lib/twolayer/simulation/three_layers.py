@@ -406,9 +406,9 @@ def train(
     layers: int = 3,
     *,
     width: int = 128,
-    rates: Sequence[float] = (1e-3, 3e-3),
-    decays: Sequence[float] = (0.0, 0.03),
-    steps: int = 3000,
+    rates: Sequence[float] = (3e-3, 1e-2),
+    decays: Sequence[float] = (0.1, 0.3, 1.0),
+    steps: int = 4000,
     batch: int = 128,
     n_test: int = 4000,
 ) -> dict[str, np.ndarray]:
