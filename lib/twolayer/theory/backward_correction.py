@@ -90,7 +90,15 @@ def lower_error(eigenvalues: ArrayLike, alpha: float, n: int, noise: float, how:
     >>> round(lower_error(spectrum, 0.3, 4000, 0.3, "layerwise"), 3)
     0.1
     """
-    raise NotImplementedError
+    levels = TwoLevels(eigenvalues, alpha, noise)
+    n = _samples(levels, n)
+    _checks.one_of("how", how, _HOW)
+    if how == "layerwise":
+        return _layerwise(levels, n)
+    if how == "explaining" and contraction(levels.eigenvalues, levels.alpha) >= 1:
+        return math.inf
+    variances = mode_variances(levels.eigenvalues, levels.alpha, how)
+    return float(levels.noise**2 * np.triu(variances).sum() / (n - levels.modes - 1))
 
 
 def parabola(eigenvalues: ArrayLike, alpha: float) -> np.ndarray:
@@ -132,7 +140,13 @@ def contraction(eigenvalues: ArrayLike, alpha: float, *, step: float = 1.0) -> f
     >>> contraction(spectrum, 0.3) < 1 < contraction(spectrum, 0.6)
     True
     """
-    raise NotImplementedError
+    values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
+    step = _step(step)
+    slopes = np.linalg.eigvals(_slopes(values, alpha))
+    if len(values) > 1:
+        i, j = np.triu_indices(len(values), 1)
+        slopes = np.append(slopes, 1 + 2 * _ROOT2 * alpha * (values[i] + values[j]))
+    return float(abs(1 - step * slopes).max())
 
 
 def mode_variances(eigenvalues: ArrayLike, alpha: float, how: str) -> np.ndarray:
@@ -157,7 +171,22 @@ def mode_variances(eigenvalues: ArrayLike, alpha: float, how: str) -> np.ndarray
     array([[1., 1.],
            [1., 1.]])
     """
-    raise NotImplementedError
+    values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
+    _checks.one_of("how", how, _HOW[1:])
+    total = values[:, None] + values
+    first = 1 + 2 * _ROOT2 * alpha * total
+    if how == "explaining":
+        across = first**-2.0
+        J = _jacobian(values, alpha)
+        inverse = np.linalg.inv(J)
+        along = np.diag(inverse @ _instruments(values) @ inverse.T)[:-2]
+    else:
+        second = 1 + 4 * (total**2 - np.outer(values, values))
+        across = 1 / (2 * first - 1 + 4 * alpha**2 * second)
+        along = np.diag(np.linalg.inv(_fisher(values, alpha)))[:-2]
+    out = np.array(across)
+    np.fill_diagonal(out, along)
+    return out
 
 
 def refits(
@@ -184,7 +213,15 @@ def refits(
     >>> path[-1].round(3)
     array([ 0.6, -0.8])
     """
-    raise NotImplementedError
+    values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
+    rounds, step = _checks.integer("rounds", rounds, 0), _step(step)
+    target = parabola(values, alpha)
+    path = [target]
+    for _ in range(rounds):
+        learnt = path[-1]
+        bent = 2 * _ROOT2 * _upper(values, alpha, learnt) * learnt**2
+        path.append((1 - step) * learnt + step * (target - bent))
+    return np.array(path)
 
 
 def _unit(eigenvalues):
@@ -196,3 +233,104 @@ def _unit(eigenvalues):
             f"eigenvalues={eigenvalues!r} must hold at least one number that is not zero"
         )
     return values / size
+
+
+def _samples(levels, n):
+    """The number of samples, more than least squares needs."""
+    n = _checks.positive_int("n", n)
+    if n <= levels.modes + 1:
+        raise ValueError(f"n={n} must be larger than N + 1 = {levels.modes + 1}")
+    return n
+
+
+def _step(step):
+    step = _checks.real("step", step, minimum=0, strict=True)
+    if step > 1:
+        raise ValueError(f"step={step!r} must be at most 1")
+    return step
+
+
+# --- moments
+
+
+def _fourth(values):
+    """E p^4."""
+    return 3 + 12 * np.sum(values**4)
+
+
+def _jacobian(values, alpha):
+    """E of (u, p^2, 1) times the gradient of the network in (M_ii, alpha_hat, constant)."""
+    d = len(values)
+    J = np.eye(d + 2)
+    J[:d, :d] += 4 * _ROOT2 * alpha * np.diag(values)
+    J[:d, d] = 2 * _ROOT2 * values**2
+    J[d, :d] = J[:d, d] + 2 * alpha * (3 * values + 12 * values**3)
+    J[d + 1, :d] = 2 * alpha * values
+    J[d:, d:] = [[_fourth(values), 1], [1, 1]]
+    return J
+
+
+def _instruments(values):
+    """Gram matrix of (u, p^2, 1)."""
+    return _fisher(values, 0.0)
+
+
+def _fisher(values, alpha):
+    """Gram matrix of the network's gradient in (M_ii, alpha_hat, constant)."""
+    F = _jacobian(values, alpha)
+    d = len(values)
+    square = np.diag(1 + 12 * values**2) + 2 * np.outer(values, values)  # E p^2 u u'
+    F[:d, :d] += 4 * _ROOT2 * alpha * np.diag(values) + 4 * alpha**2 * square
+    F[:d, d:] = F[d:, :d].T
+    return F
+
+
+def _slopes(values, alpha):
+    """What a refit sees of errors on the diagonal modes, with alpha_hat and constant refitted."""
+    d = len(values)
+    J = _jacobian(values, alpha)
+    return J[:d, :d] - J[:d, d:] @ np.linalg.solve(J[d:, d:], J[d:, :d])
+
+
+def _upper(values, alpha, learnt):
+    """alpha_hat: the slope of y - h on h^2, for h of the same eigenvectors as p."""
+    overlap, size = values @ learnt, learnt @ learnt
+    shared = 2 * _ROOT2 * (values @ learnt**2 - np.sum(learnt**3))
+    shared += alpha * (2 * overlap**2 + 12 * np.sum(values**2 * learnt**2))
+    return shared / (2 * size**2 + 12 * np.sum(learnt**4))
+
+
+def _layerwise(levels, n):
+    """Squared bias, its finite-sample part, and the variance of a misspecified fit."""
+    values, alpha = np.array(levels.eigenvalues), levels.alpha
+    d = levels.d
+    rest = [(1.0, [values / _ROOT2] * 2), (-1.0, []), (-1.0, [2 * values**2])]
+    ones = np.ones(d)
+    leverage = [(0.5, [ones, ones]), (d - 1.0, [ones]), (d * (d - 1) / 2, [])]
+    variance = alpha**2 * _mean(_times(_times(rest, rest), leverage))
+    variance += levels.noise**2 * levels.modes
+    return 8 * alpha**2 * np.sum(values**4) + variance / (n - levels.modes - 1)
+
+
+def _times(left, right):
+    return [(a * b, v + w) for a, v in left for b, w in right]
+
+
+def _mean(terms):
+    """Mean of a sum of products of centred quadratic forms sum_i w_i (x_i^2 - 1)."""
+    return sum(scale * _moment(weights) for scale, weights in terms)
+
+
+def _moment(weights):
+    """By cumulants: those of forms w_1 .. w_k are 2^(k-1) (k-1)! sum_i prod w_i."""
+    if not weights:
+        return 1.0
+    first, *others = weights
+    total = 0.0
+    for mask in range(1, 1 << len(others)):
+        block = [w for i, w in enumerate(others) if mask >> i & 1]
+        left = [w for i, w in enumerate(others) if not mask >> i & 1]
+        k = len(block) + 1
+        cumulant = 2 ** (k - 1) * math.factorial(k - 1) * np.sum(first * np.prod(block, axis=0))
+        total += cumulant * _moment(left)
+    return total
