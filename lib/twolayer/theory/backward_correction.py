@@ -11,10 +11,13 @@ derived in the chapter `backward_correction`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtri
+from scipy.stats import qmc
 
 from twolayer import _checks
 
@@ -29,6 +32,8 @@ __all__ = [
 
 _HOW = ("layerwise", "explaining", "joint")
 _ROOT2 = math.sqrt(2)
+_ROUNDS = 1000  # after which a cycle is reached
+_POINTS = 13  # power of two
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +76,9 @@ class TwoLevels:
         return self.d * (self.d + 1) // 2
 
 
-def lower_error(eigenvalues: ArrayLike, alpha: float, n: int, noise: float, how: str) -> float:
+def lower_error(
+    eigenvalues: ArrayLike, alpha: float, n: int, noise: float, how: str, *, step: float = 1.0
+) -> float:
     """Mean lower error |M - A|_F^2 after training on n samples in one of three ways.
 
     Parameters
@@ -81,24 +88,41 @@ def lower_error(eigenvalues: ArrayLike, alpha: float, n: int, noise: float, how:
     n : int
         Samples, more than N + 1.
     how : {"layerwise", "explaining", "joint"}
-        The quadratic modes fitted to y; fitted again and again to y - alpha_hat h^2; or both
-        levels by least squares at once.
+        The quadratic modes fitted to y; fitted again and again to y - alpha_hat h^2, with
+        alpha_hat estimated anew each time; or both levels by least squares at once.
+    step : float
+        Of explaining away, see `contraction`.
+
+    Returns
+    -------
+    float
+        To first order in noise^2 and in 1/n, with a correction for the samples' leverages.
+        Where explaining away does not contract, it ends on a cycle: then the mean error on the
+        cycle with infinitely many samples. It is inf where single samples weigh too much for any
+        prediction.
 
     Examples
     --------
     >>> spectrum = np.linspace(1, -0.4, 20)
-    >>> round(lower_error(spectrum, 0.3, 4000, 0.3, "layerwise"), 3)
-    0.1
+    >>> ways = ["layerwise", "explaining", "joint"]
+    >>> [round(lower_error(spectrum, 0.3, 8000, 0.3, how), 4) for how in ways]
+    [0.0, 0.0, 0.0]
     """
     levels = TwoLevels(eigenvalues, alpha, noise)
     n = _samples(levels, n)
     _checks.one_of("how", how, _HOW)
+    values, step = np.array(levels.eigenvalues), _step(step)
+    spread = levels.noise**2 / n
     if how == "layerwise":
-        return _layerwise(levels, n)
-    if how == "explaining" and contraction(levels.eigenvalues, levels.alpha) >= 1:
-        return math.inf
-    variances = mode_variances(levels.eigenvalues, levels.alpha, how)
-    return float(levels.noise**2 * np.triu(variances).sum() / (n - levels.modes - 1))
+        bias, scatter = _bent(values, levels.alpha)
+        return float(bias + scatter / n + spread * levels.modes * _inflation(values, 0.0, n, how))
+    if how == "explaining" and contraction(values, levels.alpha, step=step) >= 1:
+        path = refits(values, levels.alpha, _ROUNDS, step=step)[-_ROUNDS // 2 :]
+        return float(np.mean(np.sum((path - values) ** 2, axis=1)))
+    if not spread:
+        return 0.0
+    variances = np.triu(mode_variances(values, levels.alpha, how)).sum()
+    return float(spread * variances * _inflation(values, levels.alpha, n, how))
 
 
 def parabola(eigenvalues: ArrayLike, alpha: float) -> np.ndarray:
@@ -300,16 +324,61 @@ def _upper(values, alpha, learnt):
     return shared / (2 * size**2 + 12 * np.sum(learnt**4))
 
 
-def _layerwise(levels, n):
-    """Squared bias, its finite-sample part, and the variance of a misspecified fit."""
-    values, alpha = np.array(levels.eigenvalues), levels.alpha
-    d = levels.d
-    rest = [(1.0, [values / _ROOT2] * 2), (-1.0, []), (-1.0, [2 * values**2])]
+def _bent(values, alpha):
+    """Of layer-wise training without noise: squared bias, and n times what few samples add.
+
+    The residual is no noise: its square and its product with the bias are weighted by the
+    leverage sum_k Y_k^2, a function of |x|^2 alone.
+    """
+    d, bend = len(values), 2 * _ROOT2 * alpha * values**2
+    rest = [(alpha, [values / _ROOT2] * 2), (-alpha, []), (-1.0, [bend / _ROOT2])]
     ones = np.ones(d)
     leverage = [(0.5, [ones, ones]), (d - 1.0, [ones]), (d * (d - 1) / 2, [])]
-    variance = alpha**2 * _mean(_times(_times(rest, rest), leverage))
-    variance += levels.noise**2 * levels.modes
-    return 8 * alpha**2 * np.sum(values**4) + variance / (n - levels.modes - 1)
+    scatter = _mean(_times(_times(rest, rest), leverage))
+    scatter -= 2 * _mean(_times(_times(rest, [(1.0, [bend / _ROOT2])]), leverage))
+    return bend @ bend, scatter
+
+
+# --- leverages
+
+
+@functools.lru_cache(maxsize=8)
+def _points(d):
+    """A fixed rule for averages over N(0, I_d)."""
+    return ndtri(qmc.Sobol(d, seed=0).random_base2(_POINTS))
+
+
+def _inflation(values, alpha, n, how):
+    """Mean over n samples of the inverse of a Gram matrix, over the inverse of its mean.
+
+    As if a sample's slope 1 + 2 alpha p and length m = sum_k Y_k^2 were independent of the
+    directions of its modes: the leverages k u^2 m / (1 + k u^2 m) must sum to N.
+    """
+    x, d = _points(len(values)), len(values)
+    square = np.sum(x**2, axis=1)
+    m = (square**2 - 2 * square + d) / 2
+    u = 1 + 2 * alpha * ((x**2 - 1) @ values / _ROOT2)
+    share = d * (d + 1) / 2 / n
+    weight = u * m if how == "explaining" else u**2 * m
+    first = share / np.mean(weight)
+    k = first
+    for _ in range(500):
+        down = 1 + k * weight
+        if down.min() <= 0:
+            return math.inf
+        k, last = share / np.mean(weight / down), k
+        if abs(k - last) < 1e-10 * k:
+            break
+    else:
+        return math.inf
+    if how != "explaining":
+        return k / first
+    down = (1 + k * weight) ** 2
+    slope = np.mean(m / down) / np.mean(weight / down)
+    return k / first * slope / (np.mean(m) / np.mean(weight))
+
+
+# --- means of polynomials
 
 
 def _times(left, right):
