@@ -95,9 +95,15 @@ def run(
     Returns
     -------
     dict of ndarray
-        ``lower_error``, ``alpha`` as estimated, ``eigenvalues`` of the learnt matrix (ascending
-        order of the true ones is not assumed: sorted to match them by rank), ``matrix``, and
-        ``path``, the lower error before each round and after the last.
+        ``lower_error``; ``alpha`` as estimated; ``matrix``, the learnt one in the eigenbasis of
+        A; its ``eigenvalues``, in the order of the true ones; ``path``, the lower errors at the
+        start and after each round. For explaining away also ``contraction``, the factor by which
+        one more refit on these samples multiplies a small error.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If Gauss-Newton has not converged.
 
     Examples
     --------
@@ -129,13 +135,16 @@ def run(
     learnt, alpha = fits[-1]
     matrix = _matrix(learnt, config.d)
     order = np.argsort(np.argsort(config.eigenvalues))
-    return {
+    out = {
         "lower_error": np.sum((learnt - truth) ** 2),
         "alpha": np.asarray(alpha),
         "eigenvalues": np.linalg.eigvalsh(matrix)[order],
         "matrix": matrix,
         "path": np.array([np.sum((one - truth) ** 2) for one, _ in fits]),
     }
+    if how == "explaining":
+        out["contraction"] = np.asarray(_contraction(refit, Y @ truth, config.alpha, step))
+    return out
 
 
 def train(
@@ -229,6 +238,15 @@ class _Refit:
         return linalg.cho_solve(self.factor, self.centred.T @ y)
 
 
+def _contraction(refit, p, alpha, step):
+    """Spectral radius of one more refit, linear around the truth, on these samples."""
+    Y, square = refit.centred, p**2 - np.mean(p**2)
+    pull = square @ (Y + 2 * alpha * p[:, None] * Y) / (square @ square)
+    moved = 2 * alpha * Y.T @ (p[:, None] * Y) - np.outer(Y.T @ square, pull)
+    slopes = linalg.eigvals(linalg.cho_solve(refit.factor, moved))
+    return abs(1 - step - step * slopes).max()
+
+
 def _slope(h, rest):
     """Least squares of `rest` on h^2 and a constant: alpha_hat."""
     square = h**2 - np.mean(h**2)
@@ -257,16 +275,17 @@ def _gauss_newton(Y, y, learnt, rounds):
         h, alpha = Y @ state[:-2], state[-2]
         J = np.column_stack([(1 + 2 * alpha * h)[:, None] * Y, h**2, np.ones(len(y))])
         F, pull = J.T @ J, J.T @ rest
-        loss = rest @ rest
+        sizes, loss = np.sqrt(np.diag(F)), rest @ rest
         for _ in range(30):
-            move = linalg.solve(F + damping * np.diag(np.diag(F)), pull, assume_a="pos")
+            damped = F / np.outer(sizes, sizes) + damping * np.eye(len(F))
+            move = linalg.solve(damped, pull / sizes, assume_a="pos") / sizes
             new = _rest(state + move, Y, y)
             if new @ new <= loss:
                 break
-            damping = max(4 * damping, 1e-10)
+            damping *= 4
         else:
             break
-        state, rest, damping = state + move, new, damping / 10
+        state, rest, damping = state + move, new, max(damping / 10, 1e-10)
         fits.append((state[:-2], state[-2]))
         if move @ move <= 1e-24 * (state @ state):
             break

@@ -16,6 +16,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import brentq
 from scipy.special import ndtri
 from scipy.stats import qmc
 
@@ -23,6 +24,7 @@ from twolayer import _checks
 
 __all__ = [
     "TwoLevels",
+    "alpha_hat",
     "contraction",
     "lower_error",
     "mode_variances",
@@ -32,7 +34,6 @@ __all__ = [
 
 _HOW = ("layerwise", "explaining", "joint")
 _ROOT2 = math.sqrt(2)
-_ROUNDS = 1000  # after which a cycle is reached
 _POINTS = 13  # power of two
 
 
@@ -106,7 +107,7 @@ def lower_error(
     >>> spectrum = np.linspace(1, -0.4, 20)
     >>> ways = ["layerwise", "explaining", "joint"]
     >>> [round(lower_error(spectrum, 0.3, 8000, 0.3, how), 4) for how in ways]
-    [0.0, 0.0, 0.0]
+    [0.0906, 0.002, 0.0015]
     """
     levels = TwoLevels(eigenvalues, alpha, noise)
     n = _samples(levels, n)
@@ -117,7 +118,8 @@ def lower_error(
         bias, scatter = _bent(values, levels.alpha)
         return float(bias + scatter / n + spread * levels.modes * _inflation(values, 0.0, n, how))
     if how == "explaining" and contraction(values, levels.alpha, step=step) >= 1:
-        path = refits(values, levels.alpha, _ROUNDS, step=step)[-_ROUNDS // 2 :]
+        rounds = min(round(1000 / step), 20_000)
+        path = refits(values, levels.alpha, rounds, step=step)[-100:]
         return float(np.mean(np.sum((path - values) ** 2, axis=1)))
     if not spread:
         return 0.0
@@ -145,6 +147,29 @@ def parabola(eigenvalues: ArrayLike, alpha: float) -> np.ndarray:
     """
     values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
     return values + 2 * _ROOT2 * alpha * values**2
+
+
+def alpha_hat(eigenvalues: ArrayLike, alpha: float, learnt: ArrayLike) -> float:
+    """Strength that the upper level fits to y - h by h^2 and a constant, for a fixed lower level.
+
+    Parameters
+    ----------
+    eigenvalues, alpha
+        As of `TwoLevels`.
+    learnt : array_like, shape (d,)
+        Eigenvalues of the learnt matrix, for the same eigenvectors; they are not normalised.
+
+    Examples
+    --------
+    >>> spectrum = np.linspace(1, -0.4, 20)
+    >>> round(alpha_hat(spectrum, 0.3, parabola(spectrum, 0.3)), 3)
+    0.1
+    """
+    values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
+    learnt = _checks.real_array("learnt", learnt, ndim=1)
+    if learnt.shape != values.shape or not learnt.any():
+        raise ValueError(f"learnt={learnt} must hold {len(values)} numbers, not all zero")
+    return float(_upper(values, alpha, learnt))
 
 
 def contraction(eigenvalues: ArrayLike, alpha: float, *, step: float = 1.0) -> float:
@@ -213,9 +238,7 @@ def mode_variances(eigenvalues: ArrayLike, alpha: float, how: str) -> np.ndarray
     return out
 
 
-def refits(
-    eigenvalues: ArrayLike, alpha: float, rounds: int, *, step: float = 1.0
-) -> np.ndarray:
+def refits(eigenvalues: ArrayLike, alpha: float, rounds: int, *, step: float = 1.0) -> np.ndarray:
     """Eigenvalues through explaining away with infinitely many samples, from layer-wise training.
 
     Each round fits alpha_hat and a constant to y - h by h^2, then the modes to y - alpha_hat h^2.
@@ -361,21 +384,28 @@ def _inflation(values, alpha, n, how):
     share = d * (d + 1) / 2 / n
     weight = u * m if how == "explaining" else u**2 * m
     first = share / np.mean(weight)
-    k = first
-    for _ in range(500):
-        down = 1 + k * weight
-        if down.min() <= 0:
-            return math.inf
-        k, last = share / np.mean(weight / down), k
-        if abs(k - last) < 1e-10 * k:
-            break
-    else:
-        return math.inf
+    k = _scale(weight, share, first)
+    if k == math.inf:
+        return k
     if how != "explaining":
         return k / first
     down = (1 + k * weight) ** 2
     slope = np.mean(m / down) / np.mean(weight / down)
     return k / first * slope / (np.mean(m) / np.mean(weight))
+
+
+def _scale(weight, share, k):
+    """The k for which k w / (1 + k w) has the mean `share`; inf where there is none."""
+    if weight.min() >= 0:
+        return math.exp(brentq(lambda s: np.mean(1 / (1 + np.exp(-s) / weight)) - share, -99, 99))
+    for _ in range(500):
+        down = 1 + k * weight
+        if not 0 < down.min() < math.inf or k < 0:
+            break
+        k, last = share / np.mean(weight / down), k
+        if abs(k - last) < 1e-10 * k:
+            return k
+    return math.inf
 
 
 # --- means of polynomials
