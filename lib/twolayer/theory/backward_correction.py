@@ -162,8 +162,8 @@ def alpha_hat(eigenvalues: ArrayLike, alpha: float, learnt: ArrayLike) -> float:
     Examples
     --------
     >>> spectrum = np.linspace(1, -0.4, 20)
-    >>> round(alpha_hat(spectrum, 0.3, parabola(spectrum, 0.3)), 3)
-    0.1
+    >>> round(alpha_hat(spectrum, 0.3, parabola(spectrum, 0.3)), 2)  # the parabola hides it
+    0.13
     """
     values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
     learnt = _checks.real_array("learnt", learnt, ndim=1)
@@ -216,9 +216,10 @@ def mode_variances(eigenvalues: ArrayLike, alpha: float, how: str) -> np.ndarray
 
     Examples
     --------
-    >>> mode_variances([1.0, 1.0], 0.0, "joint").round(3)
-    array([[1., 1.],
-           [1., 1.]])
+    >>> mode_variances([1.0, 1.0, -1.0], 0.3, "joint").round(2)
+    array([[0.68, 0.29, 0.62],
+           [0.29, 0.68, 0.62],
+           [0.62, 0.62, 1.58]])
     """
     values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
     _checks.one_of("how", how, _HOW[1:])
