@@ -217,9 +217,9 @@ def mode_variances(eigenvalues: ArrayLike, alpha: float, how: str) -> np.ndarray
     Examples
     --------
     >>> mode_variances([1.0, 1.0, -1.0], 0.3, "joint").round(2)
-    array([[0.68, 0.29, 0.62],
-           [0.29, 0.68, 0.62],
-           [0.62, 0.62, 1.58]])
+    array([[0.46, 0.21, 0.54],
+           [0.21, 0.46, 0.54],
+           [0.54, 0.54, 1.86]])
     """
     values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
     _checks.one_of("how", how, _HOW[1:])
