@@ -47,7 +47,7 @@ GRADED = {
             """def shared(s, rng):
     Y, y = two_levels(0.3, 2000, rng)
     b, a = layerwise(Y, y)
-    return go_on(Y, y, b, 0, s, upper=0)[1][-1]""": "the upper level must go on, too",
+    return go_on(Y, y, b, a, s, upper=0)[1][-1]""": "the upper level must go on, too",
             """def shared(s, rng):
     Y, y = two_levels(0.3, 2000, rng)
     return go_on(Y, y, *layerwise(Y, y), s, steps=5)[1][-1]""": (
