@@ -97,10 +97,15 @@ def lower_error(
     Returns
     -------
     float
-        To first order in noise^2 and in 1/n, with a correction for the samples' leverages.
+        To first order in noise^2, and in 1/n but for a correction for the samples' leverages.
         Where explaining away does not contract, it ends on a cycle: then the mean error on the
         cycle with infinitely many samples. It is inf where single samples weigh too much for any
-        prediction.
+        prediction, as with few samples and alpha A mostly negative.
+
+    Notes
+    -----
+    Samples contract less than their limit. Full refits (`step` 1) leave this prediction well
+    before `contraction` is 1: at n = 20 N from about 0.6. Half steps follow it.
 
     Examples
     --------
@@ -373,10 +378,12 @@ def _points(d):
 
 
 def _inflation(values, alpha, n, how):
-    """Mean over n samples of the inverse of a Gram matrix, over the inverse of its mean.
+    """By what factor n samples raise the first-order variances.
 
-    As if a sample's slope 1 + 2 alpha p and length m = sum_k Y_k^2 were independent of the
-    directions of its modes: the leverages k u^2 m / (1 + k u^2 m) must sum to N.
+    As if a sample's slope u = 1 + 2 alpha p and length m = sum_k Y_k^2 were independent of the
+    directions of its modes. The inverse Gram matrix is then k times the identity, and the
+    leverages k u^2 m / (1 + k u^2 m) sum to N. Explaining away weighs by u: its matrix is not a
+    Gram matrix, and its variance is the derivative of k by a shift of u.
     """
     x, d = _points(len(values)), len(values)
     square = np.sum(x**2, axis=1)
