@@ -40,7 +40,8 @@ def sample(config: TwoLevels, n: int, rng: np.random.Generator) -> tuple[np.ndar
     n, rng = _checks.positive_int("n", n), _checks.generator(rng)
     x = rng.standard_normal((n, config.d))
     p = (x**2 - 1) @ np.array(config.eigenvalues) / _ROOT2
-    return x, p + config.alpha * (p**2 - 1) + config.noise * rng.standard_normal(n)
+    noise = config.noise * rng.standard_normal(n)
+    return x, p + config.alpha * (p**2 - 1) + noise  # eq-bc-target
 
 
 def modes(x: ArrayLike) -> np.ndarray:

@@ -105,7 +105,7 @@ def lower_error(
     Notes
     -----
     Samples contract less than their limit. Full refits (`step` 1) leave this prediction well
-    before `contraction` is 1: at n = 20 N from about 0.6. Half steps follow it.
+    before `contraction` is 1: at n = 20 N from about 0.7. Half steps follow it.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def parabola(eigenvalues: ArrayLike, alpha: float) -> np.ndarray:
     array([ 0.905, -0.257])
     """
     values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
-    return values + 2 * _ROOT2 * alpha * values**2
+    return values + 2 * _ROOT2 * alpha * values**2  # eq-bc-parabola
 
 
 def alpha_hat(eigenvalues: ArrayLike, alpha: float, learnt: ArrayLike) -> float:
@@ -229,15 +229,15 @@ def mode_variances(eigenvalues: ArrayLike, alpha: float, how: str) -> np.ndarray
     values, alpha = _unit(eigenvalues), _checks.real("alpha", alpha)
     _checks.one_of("how", how, _HOW[1:])
     total = values[:, None] + values
-    first = 1 + 2 * _ROOT2 * alpha * total
+    first = 1 + 2 * _ROOT2 * alpha * total  # eq-bc-slope
     if how == "explaining":
         across = first**-2.0
         J = _jacobian(values, alpha)
         inverse = np.linalg.inv(J)
-        along = np.diag(inverse @ _instruments(values) @ inverse.T)[:-2]
+        along = np.diag(inverse @ _instruments(values) @ inverse.T)[:-2]  # eq-bc-errors
     else:
         second = 1 + 4 * (total**2 - np.outer(values, values))
-        across = 1 / (2 * first - 1 + 4 * alpha**2 * second)
+        across = 1 / (2 * first - 1 + 4 * alpha**2 * second)  # eq-bc-joint
         along = np.diag(np.linalg.inv(_fisher(values, alpha)))[:-2]
     out = np.array(across)
     np.fill_diagonal(out, along)
@@ -273,7 +273,7 @@ def refits(eigenvalues: ArrayLike, alpha: float, rounds: int, *, step: float = 1
     for _ in range(rounds):
         learnt = path[-1]
         bent = 2 * _ROOT2 * _upper(values, alpha, learnt) * learnt**2
-        path.append((1 - step) * learnt + step * (target - bent))
+        path.append((1 - step) * learnt + step * (target - bent))  # eq-bc-refit
     return np.array(path)
 
 
@@ -319,7 +319,7 @@ def _jacobian(values, alpha):
     J[:d, d] = 2 * _ROOT2 * values**2
     J[d, :d] = J[:d, d] + 2 * alpha * (3 * values + 12 * values**3)
     J[d + 1, :d] = 2 * alpha * values
-    J[d:, d:] = [[_fourth(values), 1], [1, 1]]
+    J[d:, d:] = [[_fourth(values), 1], [1, 1]]  # eq-bc-blocks
     return J
 
 
@@ -392,7 +392,7 @@ def _inflation(values, alpha, n, how):
     share = d * (d + 1) / 2 / n
     weight = u * m if how == "explaining" else u**2 * m
     first = share / np.mean(weight)
-    k = _scale(weight, share, first)
+    k = _scale(weight, share, first)  # eq-bc-finite, without directions
     if k == math.inf:
         return k
     if how != "explaining":
@@ -438,6 +438,7 @@ def _moment(weights):
         block = [w for i, w in enumerate(others) if mask >> i & 1]
         left = [w for i, w in enumerate(others) if not mask >> i & 1]
         k = len(block) + 1
+        # eq-bc-cumulants
         cumulant = 2 ** (k - 1) * math.factorial(k - 1) * np.sum(first * np.prod(block, axis=0))
         total += cumulant * _moment(left)
     return total
