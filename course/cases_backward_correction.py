@@ -38,7 +38,7 @@ GRADED = {
     return go_on(Y, y, *layerwise(Y, y), 0)[1][-1]""": "s is ignored: none comes down",
             """def shared(s, rng):
     Y, y = two_levels(0.3, 2000, rng)
-    return go_on(Y, y, *layerwise(Y, y), 1, steps=400, step=0.03)[1][-1]""": (
+    return go_on(Y, y, *layerwise(Y, y), 1, steps=300, step=0.03)[1][-1]""": (
                 "s is ignored: all of it comes down"
             ),
             """def shared(s, rng):
