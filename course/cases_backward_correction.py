@@ -1,16 +1,15 @@
 """Cases of the chapter `backward_correction`: to be merged into course/cases.py."""
 
 GRADED = {
-    "ex-bc-merged": {
-        "cases": "[(0.2, 0.9), (-0.7, 0.15)]",
+    "ex-bc-waste": {
+        "cases": "[(0.2, 16, 0.6), (0.45, 5, 0.2)]",
         "wrong": {
-            "-1 / (4 * 2**0.5 * alpha)": "this is where the parabola turns back",
-            "-value": "the parabola is not symmetric about zero",
-            "-1 / (4 * 2**0.5 * alpha) - value": "the sum is twice the turning point",
-            "1 / (8**0.5 * alpha) - value": "for alpha > 0 the parabola turns back on the left",
-            "-1 / (8**0.5 * alpha) + value": "a mirror image, not a shift",
-            "value + 8**0.5 * alpha * value**2": "this is what is learnt",
-            "-1 / alpha - value": "the factor 2 sqrt(2) of the parabola is missing",
+            "noise**2 * d**2 * (d + 1) / (8 * alpha**2)": "N is d (d + 1) / 2",
+            "noise**2 * d * (d + 1) / (16 * alpha**2)": "tr A^4 is 1/d where all have one size",
+            "noise * d**2 * (d + 1) / (16 * alpha**2)": "the variance of the noise counts",
+            "noise**2 * d**2 * (d + 1) / (16 * alpha)": "the bend enters by its square",
+            "noise**2 * d**3 / (16 * alpha**2)": "products x_i x_j and squares: N is d (d + 1) / 2",
+            "16 * alpha**2 / (noise**2 * d**2 * (d + 1))": "upside down: more noise, more samples",
         },
     },
     "ex-bc-cubic": {
@@ -33,24 +32,24 @@ GRADED = {
     "ex-bc-share": {
         "cases": "[(0.25, np.random.default_rng(6)), (2.0, np.random.default_rng(6))]",
         "wrong": {
-            """def shared(s, rng):
+            """def shared(g, rng):
     Y, y = two_levels(0.3, 2000, rng)
-    return go_on(Y, y, *layerwise(Y, y), 0)[1][-1]""": "s is ignored: none comes down",
-            """def shared(s, rng):
+    return go_on(Y, y, *layerwise(Y, y), 0)[1][-1]""": "g is ignored: none comes down",
+            """def shared(g, rng):
     Y, y = two_levels(0.3, 2000, rng)
     return go_on(Y, y, *layerwise(Y, y), 1, steps=300, step=0.03)[1][-1]""": (
-                "s is ignored: all of it comes down"
+                "g is ignored: all of it comes down"
             ),
-            """def shared(s, rng):
+            """def shared(g, rng):
     Y, y = two_levels(0.3, 2000, rng)
     return lower_error(layerwise(Y, y)[0])""": "both levels go on after layer-wise training",
-            """def shared(s, rng):
+            """def shared(g, rng):
     Y, y = two_levels(0.3, 2000, rng)
     b, a = layerwise(Y, y)
-    return go_on(Y, y, b, a, s, upper=0)[1][-1]""": "the upper level must go on, too",
-            """def shared(s, rng):
+    return go_on(Y, y, b, a, g, upper=0)[1][-1]""": "the upper level must go on, too",
+            """def shared(g, rng):
     Y, y = two_levels(0.3, 2000, rng)
-    return go_on(Y, y, *layerwise(Y, y), s, steps=5)[1][-1]""": (
+    return go_on(Y, y, *layerwise(Y, y), g, steps=5)[1][-1]""": (
                 "five steps: the lower level is still on its way"
             ),
         },
