@@ -2281,4 +2281,109 @@ GRADED = {
             ),
         },
     },
+    "ex-bc-waste": {
+        "cases": "[(0.2, 16, 0.6), (0.45, 5, 0.2)]",
+        "wrong": {
+            "noise**2 * d**2 * (d + 1) / (8 * alpha**2)": "N is d (d + 1) / 2",
+            "noise**2 * d * (d + 1) / (16 * alpha**2)": "tr A^4 is 1/d where all have one size",
+            "noise * d**2 * (d + 1) / (16 * alpha**2)": "the variance of the noise counts",
+            "noise**2 * d**2 * (d + 1) / (16 * alpha)": "the bend enters by its square",
+            "noise**2 * d**3 / (16 * alpha**2)": "products x_i x_j and squares: N is d (d + 1) / 2",
+            "16 * alpha**2 / (noise**2 * d**2 * (d + 1))": "upside down: more noise, more samples",
+        },
+    },
+    "ex-bc-cubic": {
+        "cases": "[(0.7, -0.25), (-0.2, 0.8)]",
+        "wrong": {
+            "value + 8**0.5 * alpha * value**2": "this is the parabola of p^2 - 1",
+            "value + alpha * (3 * value + 12 * value**3)": (
+                "-3p takes the linear part of p^3 off again"
+            ),
+            "value + 12 * 2**0.5 * alpha * value**3": (
+                "the form of M has M / sqrt(2): divide by sqrt(2)"
+            ),
+            "value + 6 * alpha * value**3": (
+                "the mean of p x x' is sqrt(2) A: two pairs, and p has 1 / sqrt(2)"
+            ),
+            "12 * alpha * value**3": "the label has p, too",
+            "value + 12 * alpha * value**2": "three gradients of p meet: the third power of A",
+        },
+    },
+    "ex-bc-share": {
+        "cases": "[(0.25, np.random.default_rng(6)), (2.0, np.random.default_rng(6))]",
+        "wrong": {
+            """def shared(g, rng):
+    Y, y = two_levels(0.3, 2000, rng)
+    return go_on(Y, y, *layerwise(Y, y), 0)[1][-1]""": "g is ignored: none comes down",
+            """def shared(g, rng):
+    Y, y = two_levels(0.3, 2000, rng)
+    return go_on(Y, y, *layerwise(Y, y), 1, steps=300, step=0.03)[1][-1]""": (
+                "g is ignored: all of it comes down"
+            ),
+            """def shared(g, rng):
+    Y, y = two_levels(0.3, 2000, rng)
+    return lower_error(layerwise(Y, y)[0])""": "both levels go on after layer-wise training",
+            """def shared(g, rng):
+    Y, y = two_levels(0.3, 2000, rng)
+    b, a = layerwise(Y, y)
+    return go_on(Y, y, b, a, g, upper=0)[1][-1]""": "the upper level must go on, too",
+            """def shared(g, rng):
+    Y, y = two_levels(0.3, 2000, rng)
+    return go_on(Y, y, *layerwise(Y, y), g, steps=5)[1][-1]""": (
+                "five steps: the lower level is still on its way"
+            ),
+        },
+    },
+    "ex-tl-count": {
+        "cases": "[(48, 0.4, 0.7), (64, 0.6, 0.4)]",
+        "wrong": {
+            "modes(d) * rho2 / (1 - rho2)": "all of the label's variance is noise for the step",
+            "modes(d) / share * (1 - rho2) / rho2": "upside down: more correlation, more samples",
+            "modes(d) / share / (1 - rho2)": "this is right near 1 only",
+            "modes(d) / share**2 * rho2 / (1 - rho2)": "the share is that of c_1 squared already",
+            "d / share * rho2 / (1 - rho2)": "it is modes that are counted, not dimensions",
+            "modes(d) / share * rho2**0.5 / (1 - rho2**0.5)": "the correlation is squared already",
+            "1500": "a constant",
+        },
+    },
+    "ex-tl-two": {
+        "cases": "[(32, 2, 0.8), (16, 8, 0.6)]",
+        "wrong": {
+            "1 / (1 + 1 / (ratio * c1**2))": "this is the correlation with the sum of both",
+            "1 / (1 + 2 / (ratio * c1**2))": (
+                "the other feature is learnt, too: it belongs to the length of what is learnt"
+            ),
+            "1 / (1 + 2 / (ratio * c1**2)) / 2": "the sum has the whole c_1, not a part of it",
+            "1 / (1 + 1 / (ratio * c1)) / 2": "c_1 enters by its square",
+            "1 / (1 + 1 / (ratio * c1**2)) / 4": "one and the sum have squared correlation 1/2",
+            "0.5": "this is the limit of many samples",
+        },
+    },
+    "ex-tl-label": {
+        "cases": (
+            "[(np.cbrt, 2, np.random.default_rng(8)), (np.tanh, 8, np.random.default_rng(8))]"
+        ),
+        "wrong": {
+            """def found(T, ratio, rng):
+    values = []
+    for _ in range(10):
+        x, _, y = draw(32, ratio * modes(32), rng)
+        new, p, _ = draw(32, 3000, rng)
+        values.append(np.corrcoef(form(new, step(x, y)[0]), p)[0, 1] ** 2)
+    return np.mean(values)""": ("this is the step with the label itself"),
+            """def found(T, ratio, rng):
+    return by_theory(T, ratio, rng) ** 0.5""": "this is the correlation, not its square",
+            """def found(T, ratio, rng):
+    return by_theory(T, 4, rng)""": "the number of samples is ignored",
+            """def found(T, ratio, rng):
+    p = draw(32, 20_000, rng)[1]
+    label = T(p)
+    return 1 / (1 + np.var(label) / (ratio * np.mean(label * p) ** 2))""": (
+                "the step sees the label, not the feature"
+            ),
+            """def found(T, ratio, rng):
+    x, p, y = draw(32, 20_000, rng)
+    return np.corrcoef(T(y), p)[0, 1] ** 2""": "this is how much the label itself knows of p",
+        },
+    },
 }

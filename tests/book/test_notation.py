@@ -38,6 +38,10 @@ LIMITS = (
     "limits/looking_twice",
     "limits/one_neuron_one_feature",
 )
+DEPTH = (
+    "depth/three_layers",
+    "depth/backward_correction",
+)
 # Letters that a page in depth, or a part of the book, uses for something of its own
 LOCAL = set("zcupDCN") | {"\\chi"}
 OF_A_PART = set("UrHsbRS") | {
@@ -56,6 +60,9 @@ OF_THE_END = {"\\lambda", "\\rho", "J", "\\Sigma", "\\nu", "t", "q(w)", "e_i", "
 
 # Letters of the papers on message passing and on sums of features
 OF_THE_LIMITS = {"M", "T(y)", "X'", "X_\\perp", "\\alpha", "\\beta", "\\tau", "w'", "z'", "z_i"}
+
+# Letters of features that are quadratic forms
+OF_DEPTH = {"q"}
 
 
 def library():
@@ -119,6 +126,12 @@ def test_chapters_near_the_limit_share_one_notation():
     """Among themselves without exception; with the first chapters but for the listed letters."""
     assert meanings(LIMITS) == set()
     assert meanings(FIRST + LIMITS) <= LOCAL | OF_A_PART | OF_THE_LIMITS
+
+
+def test_chapters_on_depth_share_one_notation():
+    """Among themselves without exception; with the first chapters but for the listed letters."""
+    assert meanings(DEPTH) == set()
+    assert meanings(FIRST + DEPTH) <= LOCAL | OF_A_PART | OF_DEPTH
 
 
 def test_names_in_code_exist():
