@@ -159,7 +159,7 @@ def train(
 ) -> dict[str, np.ndarray]:
     """A network of quadratic neurons trained by Adam in three stages, the last one in three ways.
 
-    The lower level is h = sum_j s_j ((w_j.x)^2 - |w_j|^2) / sqrt(2), with fixed signs, half of
+    The lower level is h = sum_j s_j ((w_j.x)^2 - ``|w_j|^2``) / sqrt(2), with fixed signs, half of
     them +1; the network is h + alpha_hat h^2 + constant. First the lower level learns alone, to
     fit y by h; then the upper level alone. Then, from the same place, both go on: the lower level
     on its ``own`` loss; with the gradient ``stopped`` at the upper level, which only takes its

@@ -1,8 +1,8 @@
 """Two levels of features: what the lower one learns alone, corrected, and jointly with the upper.
 
-Inputs x are N(0, I_d). The lower level is p = (x'Ax - tr A) / sqrt(2), with |A|_F = 1, and labels
-are p + alpha (p^2 - 1) + noise. A learnt matrix M has the lower error |M - A|_F^2. There are
-N = d(d+1)/2 quadratic modes: (x_i^2 - 1) / sqrt(2) and x_i x_j, in the eigenbasis of A.
+Inputs x are N(0, I_d). The lower level is p = (x'Ax - tr A) / sqrt(2), with ``|A|_F = 1``, and
+labels are p + alpha (p^2 - 1) + noise. A learnt matrix M has the lower error ``|M - A|_F^2``. There
+are N = d(d+1)/2 quadratic modes: (x_i^2 - 1) / sqrt(2) and x_i x_j, in the eigenbasis of A.
 
 Sources: Allen-Zhu & Li 2023 (arXiv 2001.04413) for the question and the name. The formulas are
 derived in the chapter `backward_correction`.
@@ -80,7 +80,7 @@ class TwoLevels:
 def lower_error(
     eigenvalues: ArrayLike, alpha: float, n: int, noise: float, how: str, *, step: float = 1.0
 ) -> float:
-    """Mean lower error |M - A|_F^2 after training on n samples in one of three ways.
+    """Mean lower error ``|M - A|_F^2`` after training on n samples in one of three ways.
 
     Parameters
     ----------
@@ -357,7 +357,7 @@ def _bent(values, alpha):
     """Of layer-wise training without noise: squared bias, and n times what few samples add.
 
     The residual is no noise: its square and its product with the bias are weighted by the
-    leverage sum_k Y_k^2, a function of |x|^2 alone.
+    leverage sum_k Y_k^2, a function of ``|x|^2`` alone.
     """
     d, bend = len(values), 2 * _ROOT2 * alpha * values**2
     rest = [(alpha, [values / _ROOT2] * 2), (-alpha, []), (-1.0, [bend / _ROOT2])]
