@@ -190,7 +190,7 @@ def polynomials(d: int, p: ArrayLike, degree: int) -> np.ndarray:
 
     Returns
     -------
-    ndarray, shape (degree + 1, *p.shape)
+    ndarray, shape (degree + 1, ...)
 
     Examples
     --------
