@@ -106,6 +106,19 @@ def test_contraction_by_finite_differences(alpha, step):
     assert contraction(SMALL, alpha, step=step) == pytest.approx(radius, rel=1e-5)
 
 
+def test_a_cubic_on_top():
+    """What explaining away does near the truth if the upper level is odd (an exercise)."""
+    A, diagonal = np.diag(SMALL), np.diag_indices(3)
+    for one in np.eye(6):
+        D = np.diag(one[:3])
+        D[np.triu_indices(3, 1)] = one[3:] / ROOT2
+        D = D if one[:3].any() else D + D.T
+        part = 12 * (A @ A @ D + A @ D @ A + D @ A @ A) + 6 * np.trace(A @ D) * A
+        learnt = Quadrature.fit(Quadrature.Y, 3 * (Quadrature.p**2 - 1) * (Quadrature.Y @ one))
+        np.testing.assert_allclose(learnt[:3], part[diagonal], atol=1e-9)
+        np.testing.assert_allclose(learnt[3:], ROOT2 * part[np.triu_indices(3, 1)], atol=1e-9)
+
+
 @pytest.mark.parametrize("alpha", [0.0, 0.3, -0.5])
 def test_variances_from_all_modes_at_once(alpha):
     """Without symmetry: covariance of estimating equations in all N + 2 unknowns."""
