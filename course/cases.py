@@ -2337,12 +2337,12 @@ GRADED = {
     "ex-tl-count": {
         "cases": "[(48, 0.4, 0.7), (64, 0.6, 0.4)]",
         "wrong": {
-            "modes(d) * rho2 / (1 - rho2)": "all of the label's variance is noise for the step",
-            "modes(d) / share * (1 - rho2) / rho2": "upside down: more correlation, more samples",
-            "modes(d) / share / (1 - rho2)": "this is right near 1 only",
-            "modes(d) / share**2 * rho2 / (1 - rho2)": "the share is that of c_1 squared already",
-            "d / share * rho2 / (1 - rho2)": "it is modes that are counted, not dimensions",
-            "modes(d) / share * rho2**0.5 / (1 - rho2**0.5)": "the correlation is squared already",
+            "modes(d) * aim / (1 - aim)": "all of the label's variance is noise for the step",
+            "modes(d) / share * (1 - aim) / aim": "upside down: more correlation, more samples",
+            "modes(d) / share / (1 - aim)": "this is right near 1 only",
+            "modes(d) / share**2 * aim / (1 - aim)": "the share is that of c_1 squared already",
+            "d / share * aim / (1 - aim)": "it is modes that are counted, not dimensions",
+            "modes(d) / share * aim**0.5 / (1 - aim**0.5)": "the correlation is squared already",
             "1500": "a constant",
         },
     },

@@ -116,6 +116,8 @@ def test_a_cubic_on_top():
         part = 12 * (A @ A @ D + A @ D @ A + D @ A @ A) + 6 * np.trace(A @ D) * A
         learnt = Quadrature.fit(Quadrature.Y, 3 * (Quadrature.p**2 - 1) * (Quadrature.Y @ one))
         np.testing.assert_allclose(learnt[:3], part[diagonal], atol=1e-9)
+        rates = 36 * np.diag(SMALL**2) + 6 * np.outer(SMALL, SMALL)
+        np.testing.assert_allclose(learnt[:3], rates @ one[:3], atol=1e-9)
         np.testing.assert_allclose(learnt[3:], ROOT2 * part[np.triu_indices(3, 1)], atol=1e-9)
 
 
