@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := --line-length 78 _build/lint/*.ipynb
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book course check test notebooks serve export lab pdf release links scorecard bench lint current clean
+.PHONY: help book course check test notebooks serve export lab pdf release links scorecard robust bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,9 @@ release: pdf export course  ## what a release attaches, into _build/release: PDF
 
 scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails where one does not hold
 	@$(BIN)/python book/_ext/scorecard.py
+
+robust: .venv/.ready  ## every claim under 20 fresh roots (hours; goes on where it was stopped)
+	@$(BIN)/python book/_ext/robust.py $(if $(ROOTS),--roots $(ROOTS))
 
 bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
 	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done

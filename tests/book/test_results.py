@@ -378,3 +378,40 @@ def test_digits_count_only_on_the_kind_of_processor_that_made_them():
     assert not only_holds(item({"processor": notebooks.processor()}))
     assert only_holds(item({"processor": "another"}))
     assert only_holds(item({}, holds=True))
+
+
+DRAWS = """import numpy as np
+from twolayer.lab.sweep import sweep
+def mean(n, rng):
+    return {"mean": rng.standard_normal(n).mean()}
+runs = sweep(mean, {"n": [9]}, 3)["mean"]
+one = np.random.default_rng(5).standard_normal()"""
+
+
+def rows(tree, root):
+    return json.loads((tree / f"_build/robust/part/small/{root}.json").read_text())
+
+
+def test_a_page_under_roots_of_its_own(tree):
+    """Sweeps and generators are moved, the same by the same root; what has run is not run again."""
+    write(tree, body=DRAWS, measured='runs)\nclaims.add("drawn", "none", 0.0, one')
+    with (tree / "_toc.yml").open("w") as file:
+        file.write("root: book/intro\nparts: []\n")
+    first = run(tree, "robust.py", "--roots", "2", "--jobs", "1")
+    assert first.returncode == 1, first.stderr  # one is one: not by three draws
+    found = [[row["measured"] for row in rows(tree, root)["rows"]] for root in (1, 2)]
+    assert len({number for numbers in found for number in numbers}) == 4
+    assert "0 of 2: part/small: drawn" in first.stdout
+    table = (tree / "book/robust.csv").read_text().splitlines()
+    held = sum(rows(tree, root)["rows"][0]["holds"] for root in (1, 2))
+    assert table[1] == f"part/small,one is one,drawn,2,{held}"
+    assert table[-1] == "part/small,the page runs to its end,fixed,2,2"
+    before = (tree / "_build/robust/part/small/1.json").stat().st_mtime_ns
+    (tree / "_build/robust/part/small/2.json").unlink()
+    run(tree, "robust.py", "--roots", "2", "--jobs", "1")
+    assert (tree / "_build/robust/part/small/1.json").stat().st_mtime_ns == before
+    assert [row["measured"] for row in rows(tree, 2)["rows"]] == found[1]
+    write(tree, body=DRAWS + "\nraise KeyError(3)", measured="one")
+    broken = run(tree, "robust.py", "--roots", "1", "--jobs", "1")
+    assert "0 of 1: part/small: the page runs to its end" in broken.stdout
+    assert rows(tree, 1)["error"] == "cell 1: KeyError: 3"
