@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import types
 
 import jupytext
 from chapters import ROOT, chapters, key, name
@@ -72,7 +73,8 @@ def rows_under(path, root):
     np.random.default_rng = prefixed(root)
     found = []
     claims.Claims.verify = lambda table: found.extend(table.rows)
-    space, error = {"__name__": "__main__"}, None
+    sys.modules["__main__"] = page = types.ModuleType("__main__")  # where its functions are found
+    space, error = vars(page), None
     os.chdir(path.parent)
     for index, cell in enumerate(jupytext.read(path).cells):
         if cell.cell_type != "code":
