@@ -169,8 +169,12 @@ def main(arguments=None):
     if jobs and not options.table:
         with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
             work = [pool.submit(run, *job) for job in jobs]
-            for done in tqdm(concurrent.futures.as_completed(work), "robust", total=len(work)):
-                failed += [str(done.exception())] if done.exception() else []
+            try:
+                for done in tqdm(concurrent.futures.as_completed(work), "robust", total=len(work)):
+                    failed += [str(done.exception())] if done.exception() else []
+            except KeyboardInterrupt:
+                pool.shutdown(wait=False, cancel_futures=True)
+                sys.exit("interrupted: what finished is kept; the same command goes on from there")
     lines = [line for path in sources for line in table(path, roots)]
     if not options.pages:
         half = TABLE.with_suffix(".part")
@@ -178,7 +182,8 @@ def main(arguments=None):
             csv.writer(file, lineterminator="\n").writerows([HEAD, *lines])
         os.replace(half, TABLE)
     report(lines)
-    print(*failed, sep="\n", file=sys.stderr)
+    for words in failed:
+        print(words, file=sys.stderr)
     return int(bool(failed) or any(holds < LEAST * roots for *_, roots, holds in lines))
 
 
