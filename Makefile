@@ -98,4 +98,4 @@ lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
 	@$(BIN)/ruff format --quiet --check $(CELLS)
 
 clean:  ## remove what was built and cached; .venv stays
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build build .pytest_cache .ruff_cache .hypothesis
