@@ -1,5 +1,6 @@
 """The public names of the last release work, with a warning, or say what to use instead."""
 
+import ast
 import importlib
 import pathlib
 import re
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 
+import chapters
 import pytest
 
 from twolayer import _renamed
@@ -114,3 +116,32 @@ def test_old_names_compute_what_they_did(name, arguments, value):
     with pytest.warns(DeprecationWarning, match=name):
         found = get(name)
     assert found(*arguments) == pytest.approx(value)
+
+
+def used(code):
+    """The library's names in code, as they are imported, or reached as MODULE.NAME."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.Attribute) and ast.unparse(node.value) not in _renamed.MODULES:
+            yield f"twolayer.{ast.unparse(node)}"  # (`lab` has modules of these names, too)
+
+
+def test_no_chapter_uses_an_old_name():
+    """So no result depends on the tables, and a line in them makes no chapter stale."""
+    old = {f"twolayer.{n}" for n in (*_renamed.MOVED, *_renamed.CHANGED, *_renamed.MODULES)}
+    for planted in (
+        "from twolayer.training import ridge_path",
+        "from twolayer import sweep",
+        "import twolayer.theory.spike",
+        "measures.alignment(W, v)",
+    ):
+        assert old.intersection(used(planted))
+    for path in chapters.chapters():
+        code = "\n".join(map(chapters._without_magics, chapters.code(path)))
+        assert not old.intersection(used(code)), path
+    tables = "twolayer._renamed"
+    assert tables not in chapters.modules(["from twolayer.measures import cosine"])
