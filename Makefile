@@ -73,7 +73,7 @@ course: book  ## assignments, slides and handouts, into _build/course (PDF need 
 	@$(BIN)/python book/_ext/course.py
 
 dist: .venv/.ready  ## the library as a wheel and as a source archive, into _build/dist
-	@mkdir -p _build && rm -rf _build/dist && $(BIN)/python -m build --no-isolation --outdir _build/dist . > _build/dist.log || { cat _build/dist.log; exit 1; }
+	@mkdir -p _build && rm -rf _build/dist && $(BIN)/python -m build --no-isolation --outdir _build/dist . > _build/dist.log 2>&1 || { cat _build/dist.log; exit 1; }
 
 release: pdf export course dist  ## what a release attaches, into _build/release: PDF, offline site, notebooks, course, library
 	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/notebooks.zip _build/dist/* _build/release

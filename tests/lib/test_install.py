@@ -147,7 +147,7 @@ def test_it_runs_outside_the_repository(installed, tmp_path):
     (tmp_path / "example.py").write_text(code)
     *numbers, file, version = run(installed, tmp_path, "example.py").splitlines()
     predicted, measured = (float(line.split()[1]) for line in numbers)
-    assert abs(predicted - measured) < 0.1
+    assert abs(predicted - measured) < 0.1  # three standard deviations over draws
     assert predicted > 2.4  # the bulk ends at 2
     assert installed.parents[1] in pathlib.Path(file).parents
     assert version == PROJECT["version"]
