@@ -118,6 +118,7 @@ def installed(request, built, tmp_path_factory):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], check=True)
     python = folder / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"
     install = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps"]
+    install += ["--ignore-installed"]  # another installation of this version is in sight here
     options = ["--no-index", "--no-build-isolation", "--disable-pip-version-check"]
     # their own .pth files, so this tree, don't count there
     borrowed = [p for p in sys.path if pathlib.Path(p).name.endswith("-packages")]
