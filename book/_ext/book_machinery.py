@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import tomllib
 import zlib
 
 import chapters
@@ -72,6 +73,14 @@ def configure(app, config):
     if DRAFT:
         config.nb_execution_raise_on_error = False
     buttons(config)
+    foot(config)
+
+
+def foot(config):
+    """The version, at each page's foot; where several are published, links to the others follow."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    words = f'<p class="version">Version {project["version"]}</p>'
+    config.html_theme_options["extra_footer"] += words  # .github/versions.py finds it
 
 
 def buttons(config):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twolayer import _checks
+from twolayer import _checks, _renamed
 
 __all__ = [
     "RotationInvariant",
@@ -28,6 +28,8 @@ __all__ = [
     "relu_ntk",
     "relu_ntk_deviation",
 ]
+
+__getattr__ = _renamed.names_of(__name__)
 
 _BLOCK = 2**16  # entries at a time: what a profile computes on the way stays in cache
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twolayer import _checks
+from twolayer import _checks, _renamed
 
 __all__ = [
     "accuracy",
@@ -22,6 +22,8 @@ __all__ = [
     "squared_overlap",
     "subspace_overlap",
 ]
+
+__getattr__ = _renamed.names_of(__name__)
 
 _DENSE = 64  # the smaller side of a matrix up to which all singular values cost as little as one
 
