@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+_LARGEST = 1e50  # of a setting: its powers stay in range
+
 
 def positive_int(name, value):
     """Return `value` as an int, or raise unless it is a positive integer."""
@@ -35,6 +37,8 @@ def real(name, value, *, minimum=-math.inf, strict=False):
         raise TypeError(f"{name}={value!r} must be a real number")
     if not math.isfinite(number) or number < minimum or (strict and number == minimum):
         raise ValueError(f"{name}={value!r} must be finite{_bound(minimum, strict)}")
+    if abs(number) > _LARGEST:
+        raise ValueError(f"{name}={value!r} must be at most {_LARGEST:g} in size")
     return float(number)
 
 
@@ -91,6 +95,23 @@ def real_array(name, value, ndim=None, *, minimum=-math.inf, strict=False, dtype
             bound = _bound(minimum, strict)
             raise ValueError(f"{name} must be finite{bound}, got {out[bad].flat[0]}")
     return out
+
+
+def instance(name, value, *kinds):
+    """Return `value`, or raise unless it is of one of these classes."""
+    if not isinstance(value, kinds):
+        allowed = " or ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}={value!r} must be of the kind {allowed}")
+    return value
+
+
+def one_network(name, value):
+    """Return `value`, or raise unless it is one `twolayer.network.TwoLayer`, no stack."""
+    if not hasattr(value, "preactivations"):  # its class comes with torch
+        raise TypeError(f"{name}={value!r} must be of the kind TwoLayer")
+    if value.shape:
+        raise ValueError(f"{name} is a stack of shape {value.shape}; it must be one network")
+    return value
 
 
 def one_of(name, value, allowed):

@@ -434,6 +434,7 @@ def learning_curve(
     >>> learning_curve(config, [0.5, 2.0], ridge=1.0).round(4)
     array([0.2407, 0.2306])
     """
+    _checks.instance("config", config, OneStep)
     _check(config, corrected)
     alpha, ridge = _pairs(alpha, ridge)
     flat = alpha.ravel(), ridge.ravel()
@@ -480,6 +481,7 @@ def learnt_function(
     >>> learnt.round(3) + 0.0, target.round(3) + 0.0
     (array([0.   , 1.009]), array([0., 1.]))
     """
+    _checks.instance("config", config, OneStep)
     _check(config, corrected)
     if not config.strength:
         raise ValueError(f"{config} has no spike, and no coordinate along it")
@@ -517,6 +519,7 @@ def optimal_ridge(
     >>> round(float(optimal_ridge(config, 2.0)), 2)
     0.78
     """
+    _checks.instance("config", config, OneStep)
     _check(config, corrected)
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
     ends = _checks.real_array("bounds", bounds, minimum=0, strict=True)

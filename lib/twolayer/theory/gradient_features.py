@@ -58,6 +58,7 @@ def mixture_gradient(data: GaussianMixture, W: ArrayLike, b: ArrayLike = 0.0) ->
     >>> mixture_gradient(xor, [[1.0, 0.0, 0.0]]).round(4) + 0.0
     array([[0.3048, 0.    , 0.    ]])
     """
+    _checks.instance("data", data, GaussianMixture)
     if not isinstance(data, GaussianMixture):
         raise TypeError(f"data={data!r} must be a GaussianMixture")
     W, b = _layer(data, W, b)
@@ -196,6 +197,7 @@ def parity_gradient(data: Parity, W: ArrayLike, b: ArrayLike = 0.0) -> np.ndarra
     >>> parity_gradient(Parity(d=3, degree=1), np.ones((1, 3)))  # E[x_1 x 1(x_1 + x_2 + x_3 > 0)]
     array([[0.5, 0. , 0. ]])
     """
+    _checks.instance("data", data, Parity)
     if not isinstance(data, Parity):
         raise TypeError(f"data={data!r} must be a Parity")
     W, b = _layer(data, W, b)

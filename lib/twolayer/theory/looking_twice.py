@@ -136,6 +136,7 @@ def second_look(looks: TwoLooks) -> SecondLook:
     >>> bool(seen.layer_noise < seen.noise), round(seen.signal**2 / seen.noise, 3)
     (True, 0.162)
     """
+    _checks.instance("looks", looks, TwoLooks)
     return _second_look(_checked(looks))
 
 
@@ -248,6 +249,7 @@ def label_transform(looks: TwoLooks, y: ArrayLike) -> np.ndarray:
     >>> label_transform(TwoLooks(0.0, 2.0), [-2.0, 0.0, 2.0]).round(3)
     array([-0.263,  0.   ,  0.263])
     """
+    _checks.instance("looks", looks, TwoLooks)
     y = _checks.real_array("y", y)
     push = _two_looks.push(_checked(looks))
     rms = math.sqrt(_two_looks.rule(looks.link).mean(of=2))
@@ -290,6 +292,7 @@ def online_drift(looks: TwoLooks, step: float, cosine: ArrayLike) -> np.ndarray:
     >>> online_drift(TwoLooks(0.0, -2.0), 1.0, [0.0, 0.5]).round(3)
     array([-0.119, -0.095])
     """
+    _checks.instance("looks", looks, TwoLooks)
     _check_online(looks)
     step = _checks.real("step", step, minimum=0, strict=True)
     rho = _checks.real_array("cosine", cosine)
@@ -355,6 +358,7 @@ def online_time(
     >>> round(online_time(TwoLooks(0.0, -2.0), 1.0), 2)
     4.49
     """
+    _checks.instance("looks", looks, TwoLooks)
     _check_online(looks)
     step = _checks.real("step", step, minimum=0, strict=True)
     level, share = _inside("level", level), _inside("share", share)

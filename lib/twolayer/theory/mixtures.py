@@ -121,6 +121,8 @@ class Mixture:
 
     def gradient_norm(self, alpha0: float, noise: float = 0.0) -> float:
         """Norm of X'y/n0."""
+        alpha0 = _checks.real("alpha0", alpha0, minimum=0, strict=True)
+        noise = _checks.real("noise", noise, minimum=0)
         second = self.second_moment + noise**2
         return math.hypot(self.linear_part, math.sqrt(second / alpha0))  # eq-mx-alignment
 
@@ -248,6 +250,8 @@ def learning_curve(
     >>> [round(float(part), 3) for part in learning_curve(step, two, 8.0, 1.0)]
     [0.223, 0.073]
     """
+    _checks.instance("step", step, Step)
+    _checks.instance("mixture", mixture, Mixture)
     _check(step, mixture)
     alpha, ridge = _pairs(alpha, ridge)
     tables = functools.partial(_tables, step, mixture)
@@ -288,6 +292,8 @@ def learnt_function(
     >>> learnt.round(3), target.round(3)
     (array([0.55 , 0.864]), array([0.623, 0.898]))
     """
+    _checks.instance("step", step, Step)
+    _checks.instance("mixture", mixture, Mixture)
     _check(step, mixture)
     tables = functools.partial(_tables, step, mixture)
     return _readouts.learnt(step, tables, alpha, ridge, projection)

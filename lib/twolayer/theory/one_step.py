@@ -377,6 +377,7 @@ def ridge_risk(setting: FirstStep, eta: float, alpha: float, ridge: float | None
     >>> [round(ridge_risk(setting, eta, alpha=2.0), 4) for eta in (0.0, 1.0, 10.0)]
     [0.7343, 0.6957, 0.51]
     """
+    _checks.instance("setting", setting, FirstStep)
     eta = _checks.real("eta", eta, minimum=0)
     alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
     if ridge is not None:

@@ -139,6 +139,7 @@ def correlation(
     >>> value.round(6), gradient.round(6)  # E|x_1| E|2 x_2| = 4 / pi
     (array([1.27324]), array([[0.     , 0.63662]]))
     """
+    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, a = _student(teacher, W, a)
     v = _rows(teacher, v)
@@ -171,6 +172,7 @@ def population_loss(
     >>> float(population_loss(teacher, np.eye(1, 2), [1.0])) < 1e-12
     True
     """
+    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, a = _student(teacher, W, a)
     _, _, B, q = _signed(teacher.W, teacher.a, W, a)
@@ -200,6 +202,7 @@ def population_gradient(
     >>> in_a  # f = 0: minus E|x_1|^2
     array([-1.])
     """
+    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, a = _student(teacher, W, a)
     return _gradient(teacher.W, teacher.a, W, a, constants)
@@ -228,6 +231,7 @@ def best_readout(
     >>> best_readout(teacher, [[1.0, 0.0]], 1.0, affine=False)
     array([0.5])
     """
+    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, _ = _student(teacher, W, np.zeros(np.shape(W)[:-1]))
     if W.ndim != 2:
@@ -347,6 +351,7 @@ def recovery(teacher: Teacher, *, affine: bool = True) -> Recovery:
     >>> round(one.constant * (1 - 2 / np.pi), 9), round(float(one.mass(0.0)), 9)
     (1.0, 2.0)
     """
+    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, sign = teacher.W, np.sign(teacher.a)
     k, d = W.shape
@@ -396,6 +401,7 @@ def optimum(
     >>> round(float(a[0] ** 2), 6), round(1 - 0.1 / (1 - 2 / np.pi), 6)
     (0.724806, 0.724806)
     """
+    _checks.instance("teacher", teacher, Teacher)
     from scipy import optimize
 
     constants = _constants(teacher, affine)

@@ -257,6 +257,7 @@ def dual(problem: Repopulation, p: ArrayLike) -> tuple[float, np.ndarray, np.nda
     >>> [float(part.item()) for part in dual(problem, [-2.0])]
     [2.0, 1.0, -2.0]
     """
+    _checks.instance("problem", problem, Repopulation)
     p = _vector("p", p, problem.n)
     readout, logs, _ = _tilt(problem, p)
     value, gradient = _dual(problem, p)
@@ -316,6 +317,7 @@ def solve(problem: Repopulation) -> Population:
     >>> population.readout.round(6), population.outputs.round(6)  # ridge regression, one feature
     (array([1.5]), array([1.5]))
     """
+    _checks.instance("problem", problem, Repopulation)
     from scipy.optimize import minimize
 
     _check_problem(problem)
@@ -410,6 +412,7 @@ def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> 
     >>> bool(abs(primal(problem).density - solve(problem).density).max() < 1e-8)
     True
     """
+    _checks.instance("problem", problem, Repopulation)
     _check_problem(problem)
     steps, tol = _checks.positive_int("steps", steps), _checks.real("tol", tol, minimum=0)
     kept = problem.prior > 0
@@ -552,6 +555,7 @@ def fluctuation(population: Population, m: int) -> np.ndarray:
     >>> fluctuation(one, 10)  # (1 / Sigma + 1)^-1 / m with Sigma = temperature / weight_decay
     array([[0.05]])
     """
+    _checks.instance("population", population, Population)
     m, problem = _checks.positive_int("m", m), population.problem
     covariance, screened = _covariances(population)
     inverse = solve_linear(screened, covariance, assume_a="pos")
@@ -605,6 +609,7 @@ def histogram(
     >>> histogram(solve(two), 100, [0, 1])
     (array([0.5, 0.5]), array([0.05, 0.05]))
     """
+    _checks.instance("population", population, Population)
     m, problem, bins = _checks.positive_int("m", m), population.problem, np.asarray(bins)
     if not np.issubdtype(bins.dtype, np.integer) or bins.min(initial=0) < 0:
         raise ValueError(f"bins={bins} must hold integers >= 0")

@@ -184,6 +184,7 @@ def second_gradient(steps: TwoSteps) -> Direction:
     >>> second_gradient(steps).values[:2].round(3)
     array([0.363, 0.032])
     """
+    _checks.instance("steps", steps, TwoSteps)
     pulls = _pulls(steps)
     return _direction(steps, pulls.plane, pulls.rest)
 
@@ -204,6 +205,7 @@ def after_both(steps: TwoSteps, eta2: float) -> Direction:
     >>> round(after_both(steps, 2.0).theta ** 2, 3), round(one.cosine**2, 3)
     (0.879, 0.836)
     """
+    _checks.instance("steps", steps, TwoSteps)
     eta2 = _checks.real("eta2", eta2, minimum=0)
     pulls = _pulls(steps)
     across = math.sqrt(max(0.0, 1 - steps.cosine**2))
@@ -237,6 +239,7 @@ def second_labels(steps: TwoSteps) -> Labels:
     >>> round(float(seen.weights @ (seen.y * seen.k0)), 3)  # memory: 1 / sqrt(alpha0)
     0.5
     """
+    _checks.instance("steps", steps, TwoSteps)
     points = _sample(steps)
     F, S = _network(steps, points)
     k0 = points.omega

@@ -295,6 +295,7 @@ def rank_correlation(
     >>> [round(float(rank_correlation(config, 8 * 527)), 2) for config in ranks]
     [0.83, 0.73, 0.01]
     """
+    _checks.instance("config", config, QuadraticFeature)
     config, n = _checked(config), _samples(n, config.d)
     omega = _excess(activation, config.d)
     N, moments = config.N, _moments(config)
@@ -395,6 +396,7 @@ def readout_error(config: QuadraticFeature, n: ArrayLike) -> np.ndarray:
     >>> round(float(readout_error(QuadraticFeature(32), 8 * 527)), 2)
     0.32
     """
+    _checks.instance("config", config, QuadraticFeature)
     config, n = _checked(config), _samples(n, config.d)
     moments = _moments(config)
     if moments.c1**2 < 1e-9 * moments.P:
@@ -467,6 +469,8 @@ def kernel_spectrum_of(config: QuadraticFeature, kernel: RotationInvariant) -> S
     >>> spectrum.degrees[:4].astype(int).tolist(), spectrum.second_moment[:4].round(3).tolist()
     ([0, 1, 2, 4], [0.0, 0.0, 0.5, 0.5])
     """
+    _checks.instance("config", config, QuadraticFeature)
+    _checks.instance("kernel", kernel, RotationInvariant)
     config = _checked(config)
     k = len(config.coefficients)
     any_target = SingleIndex(config.d, (0.0, 1.0), config.noise, inputs="sphere")

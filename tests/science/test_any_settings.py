@@ -1,0 +1,273 @@
+"""Whatever the settings: theory converges, warns, or says by name what is wrong with them."""
+
+import contextlib
+import dataclasses
+import inspect
+import math
+import os
+import signal
+import warnings
+
+import any_settings
+import hypothesis
+import numpy as np
+import pytest
+from any_settings import KINDS, Recipe, calls, kinds_of, members, public
+from hypothesis import strategies as st
+from sklearn.exceptions import ConvergenceWarning
+
+EXAMPLES = int(os.environ.get("ANY_SETTINGS", "10"))
+SECONDS = 20  # of CPU a call
+SETTINGS = hypothesis.settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES <= 100,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+    phases=[hypothesis.Phase.generate, hypothesis.Phase.shrink],
+)
+PUBLIC = public()
+unit, positive = (0.0, 1.0), (0.0, math.inf)
+#: Between what the numbers lie; anything finite where a name is missing.
+RANGES = {
+    "backward_correction.contraction": positive,
+    "backward_correction.lower_error": positive,
+    "backward_correction.mode_variances": positive,
+    "beyond_the_tangent_kernel.alignment_time": positive,
+    "beyond_the_tangent_kernel.free_neurons": (-1.0, 1.0),
+    "beyond_the_tangent_kernel.plateau": positive,
+    "exact_curves.learning_curve": positive,
+    "exact_curves.optimal_ridge": positive,
+    "exact_curves.step_map": positive,
+    "exact_curves.OneStep.cosine": (-1.0, 1.0),
+    "exact_curves.OneStep.linear_bound": positive,
+    "gradient_features.ring_probability": unit,
+    "gradient_features.threshold_fourier": (-1.0, 1.0),
+    "gradient_features.xor_accuracy": unit,
+    "higher_spikes.crossing": positive,
+    "higher_spikes.floor": positive,
+    "higher_spikes.learning_curve": positive,
+    "higher_spikes.outliers": positive,
+    "higher_spikes.window_error": positive,
+    "higher_spikes.Step.cosine": (-1.0, 1.0),
+    "lazy_and_rich.rates": positive,
+    "learning_directions.Step.mean_squared_overlap": unit,
+    "learning_directions.Step.squared_overlap_cdf": unit,
+    "learning_directions.Step.squared_overlap_density": positive,
+    "learning_directions.Step.subspace_overlap": unit,
+    "looking_twice.cosine": (-1.0, 1.0),
+    "looking_twice.TwoLooks.plain_cosine": (-1.0, 1.0),
+    "looking_twice.information": positive,
+    "looking_twice.online_time": positive,
+    "looking_twice.state_evolution": unit,
+    "looking_twice.transformed_cosine": unit,
+    "looking_twice.weak_recovery": positive,
+    "lottery_tickets.coverage": unit,
+    "mixtures.learning_curve": positive,
+    "one_neuron_one_feature.coverage": positive,
+    "one_neuron_one_feature.escape_law": unit,
+    "one_neuron_one_feature.escape_time": positive,
+    "one_neuron_one_feature.largest_start_wins": unit,
+    "one_neuron_one_feature.mean_direction": (-1.0, 1.0),
+    "one_neuron_one_feature.win_probability": unit,
+    "one_step.bulk_density": positive,
+    "one_step.bulk_edges": positive,
+    "one_step.critical_strength": positive,
+    "one_step.outlier": positive,
+    "one_step.ridge_risk": positive,
+    "one_step.squared_overlap": unit,
+    "one_step.FirstStep.squared_overlap": unit,
+    "recovering_the_teacher.population_loss": positive,
+    "repopulation.optimal_density": unit,
+    "repopulation.variance": positive,
+    "ridge_curves.effective_ridge": positive,
+    "ridge_curves.learning_curve": positive,
+    "ridge_curves.optimal_curve": positive,
+    "ridge_curves.optimal_ridge": positive,
+    "ridge_curves.random_feature_curve": positive,
+    "ridge_curves.sign_accuracy": unit,
+    "second_step.squared_overlap": unit,
+    "spectra.cosine_rule": (-1.0, 1.0),
+    "spectra.gegenbauer": (-1.0, 1.0),
+    "spectra.harmonic_counts": positive,
+    "spectra.relu_moments": positive,
+    "the_first_escape.information_exponent": (1.0, 99.0),
+    "the_first_escape.ode": (-1.0, 1.0),
+    "the_first_escape.ode_time": positive,
+    "three_layers.feature_correlation": unit,
+    "three_layers.gate_overlap": unit,
+    "three_layers.layer_overlap": unit,
+    "three_layers.limit_error": positive,
+    "three_layers.rank_correlation": unit,
+    "three_layers.readout_error": positive,
+    "three_layers.two_features_floor": unit,
+    "transfer.FrozenFeatures.learning_curve": positive,
+    "transfer.FrozenFeatures.weights": unit,
+    "what_kernels_miss.degree_curves": positive,
+}
+#: Where the documentation says that a number may be infinite, or nan.
+INFINITE = {
+    "backward_correction.lower_error",
+    "beyond_the_tangent_kernel.alignment_time",
+    "learning_directions.Step.noise_ratio",
+    "looking_twice.online_time",
+    "looking_twice.weak_recovery",
+    "one_neuron_one_feature.escape_time",
+    "repopulation.variance",
+    "the_first_escape.ode_time",
+}
+NAN = {"higher_spikes.crossing", "mixtures.learning_curve", "one_step.outlier"}
+#: Other errors that the documentation names.
+RAISED = {"the_first_escape.ode": (RuntimeError,)}
+#: Arguments that the result has the shape of, broadcast.
+SHAPES = {
+    "exact_curves.learning_curve": ("alpha", "ridge"),
+    "exact_curves.optimal_ridge": ("alpha",),
+    "gradient_features.ring_probability": ("gamma",),
+    "higher_spikes.learning_curve": ("alpha", "ridge"),
+    "looking_twice.cosine": ("alpha",),
+    "looking_twice.label_transform": ("y",),
+    "looking_twice.online_drift": ("cosine",),
+    "looking_twice.state_evolution": ("alpha",),
+    "looking_twice.transformed_cosine": ("alpha",),
+    "one_neuron_one_feature.coverage": ("neurons",),
+    "one_neuron_one_feature.drift": ("overlaps",),
+    "one_neuron_one_feature.escape_law": ("times",),
+    "one_neuron_one_feature.mean_direction": ("alpha",),
+    "one_step.bulk_density": ("x",),
+    "one_step.critical_strength": ("width_ratio",),
+    "one_step.outlier": ("strength", "width_ratio", "row_scale"),
+    "one_step.squared_overlap": ("strength", "width_ratio", "row_scale"),
+    "ridge_curves.effective_ridge": ("n", "ridge"),
+    "ridge_curves.learning_curve": ("n", "ridge"),
+    "ridge_curves.optimal_curve": ("n",),
+    "ridge_curves.optimal_ridge": ("n",),
+    "ridge_curves.random_feature_curve": ("n", "m", "ridge"),
+    "ridge_curves.sign_accuracy": ("n",),
+    "spectra.relu_moments": ("cosines",),
+    "the_first_escape.drift": ("cosine",),
+    "the_first_escape.ode": ("steps",),
+    "three_layers.feature_correlation": ("n",),
+    "three_layers.gate_overlap": ("n",),
+    "three_layers.layer_overlap": ("n",),
+    "three_layers.limit_error": ("rho2",),
+    "three_layers.rank_correlation": ("n",),
+    "three_layers.readout_error": ("n",),
+}
+
+
+class TooLong(BaseException):
+    """A call that takes more CPU time than a reader waits."""
+
+
+@contextlib.contextmanager
+def in_time(seconds=SECONDS):
+    def stop(*_):
+        raise TooLong(f"more than {seconds} s of CPU")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def numbers(result):
+    """All numbers in a result, as vectors."""
+    if dataclasses.is_dataclass(result):
+        result = [getattr(result, field.name) for field in dataclasses.fields(result)]
+    if isinstance(result, dict):
+        result = list(result.values())
+    if isinstance(result, tuple | list):
+        return [v for part in result for v in numbers(part)]
+    if isinstance(result, bool) or not isinstance(result, int | float | np.generic | np.ndarray):
+        return []
+    return [np.asarray(result, dtype=float).ravel()]
+
+
+def judge(place, result, warned, settings):
+    """Numbers of the documented range and shape; what is not finite has been announced."""
+    low, high = RANGES.get(place, (-math.inf, math.inf))
+    for values in numbers(result):
+        assert warned or place in NAN or not np.isnan(values).any(), "silent nan"
+        if place not in INFINITE and not warned:
+            assert not np.isinf(values).any(), "silent inf"
+        slack = 1e-9 * (1 + np.max(np.abs(values[np.isfinite(values)]), initial=0.0))
+        assert (values[~np.isnan(values)] >= low - slack).all(), f"below {low}"
+        assert (values[~np.isnan(values)] <= high + slack).all(), f"above {high}"
+    if place in SHAPES and not (isinstance(result, Recipe)):
+        given = [np.shape(settings[name]) for name in SHAPES[place] if name in settings]
+        first = result[0] if isinstance(result, tuple) else result
+        if settings.get(SHAPES[place][0]) is not None:
+            assert np.shape(first) == np.broadcast_shapes(*given), "another shape"
+
+
+def attempt(place, recipe, function):
+    """Call it: what comes out is judged, what is raised has to name an argument."""
+    with warnings.catch_warnings(record=True) as caught, in_time():
+        warnings.simplefilter("error")
+        warnings.simplefilter("always", ConvergenceWarning)
+        try:
+            result = function()
+            result = list(result) if inspect.isgenerator(result) else result
+        except (ValueError, TypeError, *RAISED.get(place, ())) as error:
+            words = recipe.words()
+            said = str(error)
+            assert any(word in said for word in words), f"names no argument: {said!r}"
+            return None
+    judge(place, result, bool(caught), recipe.settings)
+    return result
+
+
+def with_one_spoiled_at_times(place, function, recipe):
+    """The strategy of a method's arguments, which may have to fit its object."""
+    kinds = kinds_of(place, function)
+    given = recipe.settings
+    d = given.get("d") if isinstance(given.get("d"), int) else np.shape(given.get("x"))[-1:]
+    if "x" in kinds and d:
+        shape = (2, min(d, 50)) if isinstance(d, int) else (2, *d)
+        kinds["x"] = any_settings.arrays(any_settings.number, *shape)
+    return any_settings.recipes(function, kinds)
+
+
+def check(place, recipe, data):
+    function = PUBLIC[place]
+    made = attempt(place, recipe, recipe.cook)
+    if made is None or not inspect.isclass(function):
+        return
+    for name, method in members(function).items():
+        inner = f"{place}.{name}"
+        if method is None:
+            attempt(inner, recipe, lambda name=name: getattr(made, name))
+            continue
+        call = data.draw(with_one_spoiled_at_times(inner, method, recipe), label=name)
+        both = Recipe(method, recipe.settings | call.settings)
+        attempt(inner, both, lambda call=call, name=name: getattr(made, name)(**call.settings))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", PUBLIC)
+def test_any_settings(place):
+    @SETTINGS
+    @hypothesis.given(calls(place, PUBLIC[place]), st.data())
+    def settings(recipe, data):
+        check(place, recipe, data)
+
+    settings()
+
+
+def test_no_public_function_is_left_out():
+    """Each has a strategy, also each method of a class; and no entry is of what is no more."""
+    known = set(PUBLIC)
+    for place, function in PUBLIC.items():
+        calls(place, function).validate()
+        for name, method in members(function).items() if inspect.isclass(function) else ():
+            known.add(f"{place}.{name}")
+            if method:
+                kinds_of(f"{place}.{name}", method)
+    tables = {*RANGES, *INFINITE, *NAN, *SHAPES, *any_settings.TOGETHER}
+    assert tables <= known
+    assert {place for place in any_settings.OWN if "." in place} <= known
+    assert KINDS
