@@ -481,6 +481,7 @@ def _least(step, alpha, centre, width=0.5):
             break
         middle += better
     left, here, right = (at(middle + i) for i in (-1, 0, 1))
-    shift = (left - right) / (2 * (left - 2 * here + right))
+    bend = left - 2 * here + right
+    shift = (left - right) / (2 * bend) if bend > 0 else 0.0  # flat where nothing is learnt
     least = here - (left - right) * shift / 4
     return math.exp(least), centre + (middle + shift) * width

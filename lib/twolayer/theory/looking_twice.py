@@ -81,7 +81,8 @@ class TwoLooks:
         neuron = activations.get(self.activation)
         if not np.any(neuron.derivative_at(np.linspace(-3, 3, 50))):
             raise ValueError(f"activation={self.activation!r} has no slope: it has no gradient")
-        _two_looks.rule(self.link)
+        if not _two_looks.rule(self.link).mean(of=2):
+            raise ValueError(f"link={self.link!r} is zero: there is nothing to see")
 
     @property
     def plain_cosine(self) -> float:
@@ -220,8 +221,7 @@ def cosine(
     -0.7487
     """
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
-    if not neurons >= 1:
-        raise ValueError(f"neurons={neurons!r} must be at least 1")
+    neurons = neurons if neurons == math.inf else _checks.real("neurons", neurons, minimum=1)
     seen = _second_look(TwoLooks(batch_ratio, inner_step, link, activation))
     noise = seen.layer_noise + (seen.noise - seen.layer_noise) / neurons
     signal = np.sqrt(alpha) * seen.signal
