@@ -21,9 +21,11 @@ import time
 
 import jupytext
 import nbformat
-from chapters import MEND, ROOT, chapters, current, hero, key, name, store, twin
+from chapters import MEND, ROOT, chapters, current, hero, in_a_line, key, name, store, twin
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from twolayer.lab._files import write
 
 TIMEOUT = 600  # seconds a cell, as in _config.yml
 
@@ -134,9 +136,7 @@ def execute(path, *, draft=False):
 def keep(notebook, place):
     """Write an executed notebook in one piece: whoever reads it never sees half of one."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    half = place.with_suffix(".part")
-    nbformat.write(notebook, half)
-    os.replace(half, place)
+    write(place, nbformat.writes(notebook) + "\n")
 
 
 def write_twin(path, source):
@@ -153,7 +153,7 @@ def write_twin(path, source):
         if entry in kept["metadata"]:
             notebook.metadata[entry] = kept["metadata"][entry]
     if image := hero(notebook):
-        (ROOT / "book" / "figures" / f"{path.stem}.png").write_bytes(image)
+        write(ROOT / "book" / "figures" / f"{path.stem}.png", image)
     keep(notebook, twin(path))
 
 
@@ -226,6 +226,9 @@ def main():
     if missing:
         kept = len(every) - len(missing)
         say(f"{kept} of {len(every)} chapters are current, {len(missing)} to run")
+    probe = ROOT / "_build" / "probe"
+    keep(nbformat.v4.new_notebook(), probe)  # before hours of work that could not be kept
+    probe.unlink()
     failed = run_all(missing, options.draft)
     if failed:
         print(
@@ -247,4 +250,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_a_line(main))

@@ -110,7 +110,7 @@ def one_network(name, value):
     if not hasattr(value, "preactivations"):  # its class comes with torch
         raise TypeError(f"{name}={value!r} must be of the kind TwoLayer")
     if value.shape:
-        raise ValueError(f"{name} is a stack of shape {value.shape}; it must be one network")
+        raise ValueError(f"{name} is a stack of shape {value.shape}; give one of them")
     return value
 
 

@@ -184,6 +184,7 @@ def numbers(result):
         return [v for part in result for v in numbers(part)]
     if isinstance(result, bool) or not isinstance(result, int | float | np.generic | np.ndarray):
         return []
+    assert not np.iscomplexobj(result), "complex numbers"
     return [np.asarray(result, dtype=float).ravel()]
 
 

@@ -90,6 +90,7 @@ class TwoSteps:
         if isinstance(self.link, list | np.ndarray):  # hashable, as the caches need it
             link = _checks.real_array("link", self.link, ndim=1)
             object.__setattr__(self, "link", tuple(link.tolist()))
+        activations.get(self.activation)
         _checks.real("eta1", self.eta1, minimum=0)
         if not isinstance(self.reuse, bool | np.bool_):
             raise TypeError(f"reuse={self.reuse!r} must be True or False")

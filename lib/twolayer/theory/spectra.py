@@ -554,8 +554,6 @@ def _checked_layer(network, data):
     if network.d != data.d:
         raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
     W, b = (np.asarray(v, dtype=float) for v in (network.W, network.b))
-    if W.ndim != 2:
-        raise ValueError(f"network is a stack of shape {W.shape[:-2]}; give one of them")
     if not W.any(axis=1).all():
         raise ValueError("W has a zero row; every neuron needs a direction")
     return W, b
