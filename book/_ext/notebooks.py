@@ -106,6 +106,11 @@ def run_cells(notebook, path, sweeps, *, draft=False):
             clients.discard(client)
 
 
+def sweeps_of(path):
+    """Where the sweeps of a chapter lie until its results are kept: a killed run goes on."""
+    return ROOT / "_build" / "sweep" / name(path)
+
+
 def execute(path, *, draft=False):
     """Execute a chapter in its folder: the notebook with its outputs and its key.
 
@@ -114,11 +119,9 @@ def execute(path, *, draft=False):
     """
     notebook, run_of = jupytext.read(path), key(path)
     notebook.cells.append(nbformat.v4.new_code_cell("import time\nprint(time.process_time())"))
-    sweeps = ROOT / "_build" / "sweep" / name(path)  # kept until the run is whole: it can go on
+    sweeps = sweeps_of(path)
     resumed = sweeps.exists()
     run_cells(notebook, path, sweeps, draft=draft)
-    if not stopping.is_set():
-        shutil.rmtree(sweeps, ignore_errors=True)
     clock = notebook.cells.pop()
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
@@ -195,6 +198,7 @@ def run_all(paths, draft=False):
                 o.output_type == "error" for c in notebook.cells for o in c.get("outputs", ())
             )
             keep(notebook, store(path, draft=errors))
+            shutil.rmtree(sweeps_of(path), ignore_errors=True)
             done += 1
             seconds = time.monotonic() - begun[path]
             say(f"{done} of {len(paths)}: {name(path)}, {seconds:.0f} s")

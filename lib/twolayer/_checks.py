@@ -114,6 +114,13 @@ def one_network(name, value):
     return value
 
 
+def link(name, value):
+    """Return a name or a callable; Hermite coefficients as a tuple, which a cache can keep."""
+    if isinstance(value, str) or callable(value):
+        return value
+    return tuple(real_array(name, value, 1).tolist())
+
+
 def one_of(name, value, allowed):
     """Return `value`, or raise unless it is one of `allowed`."""
     if value not in allowed:
@@ -184,6 +191,15 @@ def tensor(name, value, ndim, *, dtype=None, device=None):
     if not hidden and not torch.isfinite(out.detach().sum()) and not torch.isfinite(out).all():
         raise ValueError(f"{name} holds non-finite values; every entry must be finite")
     return out
+
+
+def broadcast(**arrays):
+    """The arrays at their common shape, or raise where they have none."""
+    try:
+        return np.broadcast_arrays(*arrays.values())
+    except ValueError:
+        shapes = ", ".join(f"{name} has shape {np.shape(v)}" for name, v in arrays.items())
+        raise ValueError(f"{shapes}; they must broadcast") from None
 
 
 def same_length(name_x, x, name_y, y):

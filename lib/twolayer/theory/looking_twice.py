@@ -73,9 +73,7 @@ class TwoLooks:
     activation: str | Activation = "erf"
 
     def __post_init__(self):
-        if isinstance(self.link, list | np.ndarray):  # hashable, as the caches need it
-            link = _checks.real_array("link", self.link, ndim=1)
-            object.__setattr__(self, "link", tuple(link.tolist()))
+        object.__setattr__(self, "link", _checks.link("link", self.link))
         _checks.real("batch_ratio", self.batch_ratio, minimum=0)
         _checks.real("inner_step", self.inner_step)
         neuron = activations.get(self.activation)

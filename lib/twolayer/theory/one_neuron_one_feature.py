@@ -447,7 +447,7 @@ def _implicit_step(up, down, left, dt):
 
 def _check_lottery(features, step, d):
     features = _checks.positive_int("features", features)
-    step = _checks.real("step", step, minimum=0, strict=True)
+    step = _checks.real("step", step, minimum=1e-6)
     return features, step, d if d == math.inf else _checks.integer("d", d, max(features + 1, 9))
 
 
@@ -466,7 +466,7 @@ def escape_law(
     features : int
         Number M of features.
     step : float
-        > 0.
+        At least 1e-6.
     d : int or inf
         Dimension, large beside M: the M overlaps are taken to be independent, which makes the
         median some 10 to 15 % short at M = 16 in d = 64 and 128.
@@ -498,7 +498,7 @@ def escape_time(features: int, step: float = 0.5, d: float = math.inf) -> float:
     features : int
         Number M of features.
     step : float
-        eta = step / (sqrt(M) d^1.5), > 0.
+        eta = step / (sqrt(M) d^1.5), at least 1e-6.
     d : int or inf
         Dimension.
 
@@ -681,8 +681,7 @@ def mean_direction(
     features = _checks.positive_int("features", features)
     inner_step = _checks.real("inner_step", inner_step)
     batch_ratio = _checks.real("batch_ratio", batch_ratio, minimum=0)
-    if not isinstance(link, str | Callable):  # hashable, as the cache needs it
-        link = tuple(_checks.real_array("link", link, 1).tolist())
+    link = _checks.link("link", link)
     as_link(link)
     signal, noise = _second_look(features, inner_step, batch_ratio, link, activation)
     strength = alpha * signal**2

@@ -51,7 +51,7 @@ def effective_ridge(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.nd
     array([4., 1., 0.])
     """
     _checks.instance("spectrum", spectrum, Spectrum)
-    n, ridge = np.broadcast_arrays(_samples(n), _checks.real_array("ridge", ridge, minimum=0))
+    n, ridge = _checks.broadcast(n=_samples(n), ridge=_checks.real_array("ridge", ridge, minimum=0))
     ridge = ridge + spectrum.tail
     lam, count = spectrum.eigenvalues, spectrum.multiplicity
 
@@ -144,7 +144,7 @@ def learning_curve(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.nda
     0.5
     """
     _checks.instance("spectrum", spectrum, Spectrum)
-    n, ridge = np.broadcast_arrays(_samples(n), _positive(ridge))
+    n, ridge = _checks.broadcast(n=_samples(n), ridge=_positive(ridge))
     return _error(spectrum, n, effective_ridge(spectrum, n, ridge))[()]
 
 
@@ -188,7 +188,7 @@ def random_feature_curve(
     """
     _checks.instance("spectrum", spectrum, Spectrum)
     m = _checks.real_array("m", m, minimum=0, strict=True)
-    n, m, ridge = np.broadcast_arrays(_samples(n), m, _positive(ridge))
+    n, m, ridge = _checks.broadcast(n=_samples(n), m=m, ridge=_positive(ridge))
 
     gamma, fewer_left = _feature_ridge(spectrum, n, m, ridge)
     more_left = abs(n - m) + fewer_left

@@ -87,9 +87,7 @@ class TwoSteps:
     readout: str = "equal"
 
     def __post_init__(self):
-        if isinstance(self.link, list | np.ndarray):  # hashable, as the caches need it
-            link = _checks.real_array("link", self.link, ndim=1)
-            object.__setattr__(self, "link", tuple(link.tolist()))
+        object.__setattr__(self, "link", _checks.link("link", self.link))
         activations.get(self.activation)
         _checks.real("eta1", self.eta1, minimum=0)
         if not isinstance(self.reuse, bool | np.bool_):
