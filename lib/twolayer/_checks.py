@@ -100,15 +100,15 @@ def real_array(name, value, ndim=None, *, minimum=-math.inf, strict=False, dtype
 def instance(name, value, *kinds):
     """Return `value`, or raise unless it is of one of these classes."""
     if not isinstance(value, kinds):
-        allowed = " or ".join(kind.__name__ for kind in kinds)
-        raise TypeError(f"{name}={value!r} must be of the kind {allowed}")
+        allowed = " or a ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}={value!r} must be a {allowed}")
     return value
 
 
 def one_network(name, value):
     """Return `value`, or raise unless it is one `twolayer.network.TwoLayer`, no stack."""
     if not hasattr(value, "preactivations"):  # its class comes with torch
-        raise TypeError(f"{name}={value!r} must be of the kind TwoLayer")
+        raise TypeError(f"{name}={value!r} must be a TwoLayer")
     if value.shape:
         raise ValueError(f"{name} is a stack of shape {value.shape}; give one of them")
     return value
@@ -123,7 +123,7 @@ def link(name, value):
 
 def one_of(name, value, allowed):
     """Return `value`, or raise unless it is one of `allowed`."""
-    if value not in allowed:
+    if isinstance(value, np.ndarray) or value not in allowed:
         raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(repr, allowed))}")
     return value
 

@@ -370,20 +370,14 @@ def _solve(config, alpha, ridge, corrected):
 
 
 def _check(config, corrected=False):
-    if not isinstance(config, OneStep):
-        raise TypeError(f"config={config!r} must be a OneStep")
+    _checks.instance("config", config, OneStep)
     _checks.one_of("corrected", corrected, (False, True, "bulk", "norms"))
 
 
 def _pairs(alpha, ridge):
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
     ridge = _checks.real_array("ridge", ridge, minimum=0, strict=True)
-    try:
-        return np.broadcast_arrays(alpha, ridge)
-    except ValueError:
-        raise ValueError(
-            f"alpha has shape {alpha.shape} and ridge {ridge.shape}; they must broadcast"
-        ) from None
+    return _checks.broadcast(alpha=alpha, ridge=ridge)
 
 
 def _vector(name, value):
@@ -434,7 +428,6 @@ def learning_curve(
     >>> learning_curve(config, [0.5, 2.0], ridge=1.0).round(4)
     array([0.2407, 0.2306])
     """
-    _checks.instance("config", config, OneStep)
     _check(config, corrected)
     alpha, ridge = _pairs(alpha, ridge)
     flat = alpha.ravel(), ridge.ravel()
@@ -481,7 +474,6 @@ def learnt_function(
     >>> learnt.round(3) + 0.0, target.round(3) + 0.0
     (array([0.   , 1.009]), array([0., 1.]))
     """
-    _checks.instance("config", config, OneStep)
     _check(config, corrected)
     if not config.strength:
         raise ValueError(f"{config} has no spike, and no coordinate along it")
@@ -519,7 +511,6 @@ def optimal_ridge(
     >>> round(float(optimal_ridge(config, 2.0)), 2)
     0.78
     """
-    _checks.instance("config", config, OneStep)
     _check(config, corrected)
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
     ends = _checks.real_array("bounds", bounds, minimum=0, strict=True)

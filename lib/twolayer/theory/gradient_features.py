@@ -59,8 +59,6 @@ def mixture_gradient(data: GaussianMixture, W: ArrayLike, b: ArrayLike = 0.0) ->
     array([[0.3048, 0.    , 0.    ]])
     """
     _checks.instance("data", data, GaussianMixture)
-    if not isinstance(data, GaussianMixture):
-        raise TypeError(f"data={data!r} must be a GaussianMixture")
     W, b = _layer(data, W, b)
     length = np.linalg.norm(W, axis=1)[:, None]
     weights = data.weights * data.labels
@@ -198,8 +196,6 @@ def parity_gradient(data: Parity, W: ArrayLike, b: ArrayLike = 0.0) -> np.ndarra
     array([[0.5, 0. , 0. ]])
     """
     _checks.instance("data", data, Parity)
-    if not isinstance(data, Parity):
-        raise TypeError(f"data={data!r} must be a Parity")
     W, b = _layer(data, W, b)
     dictionary = data.dictionary
     weights = W @ dictionary

@@ -210,7 +210,6 @@ def learning_curve(
     >>> learning_curve(step, [2.0, 8.0], ridge=1.0).round(3)
     array([0.363, 0.326])
     """
-    _checks.instance("step", step, Step)
     _check(step)
     alpha, ridge = _pairs(alpha, ridge)
     tables = functools.partial(_tables, step)
@@ -248,15 +247,13 @@ def learnt_function(
     >>> learnt.round(3), target.round(3)
     (array([0.509, 0.919]), array([0.889, 0.999]))
     """
-    _checks.instance("step", step, Step)
     _check(step)
     tables = functools.partial(_tables, step)
     return _readouts.learnt(step, tables, alpha, ridge, projection)
 
 
 def _check(step, alpha=1.0, count=1):
-    if not isinstance(step, Step):
-        raise TypeError(f"step={step!r} must be a Step")
+    _checks.instance("step", step, Step)
     _checks.real("alpha", alpha, minimum=0, strict=True)
     return _checks.positive_int("count", count)
 
@@ -290,7 +287,6 @@ def spikes(step: Step, projection: ArrayLike = (), count: int = 3) -> tuple[np.n
     >>> functions[:, 0].round(2)  # h_l(2) is 2 and 0.82
     array([1.99, 0.9 ])
     """
-    _checks.instance("step", step, Step)
     count, k = _check(step, count=count), _checks.real_array("projection", projection, 1)
     inputs, neurons = _tables(step)
     found = _operator.spikes(inputs, neurons, step.m, count)
@@ -336,7 +332,6 @@ def outliers(
     >>> values.round(3), overlaps.round(3)
     (array([11.363,  1.424,  1.125]), array([0.998, 0.782, 0.   ]))
     """
-    _checks.instance("step", step, Step)
     count = _check(step, alpha, count)
     kind = _operator.resolved if resolved else _operator.averaged
     return kind(*_tables(step), alpha, step.width_ratio, step.d, count)
@@ -357,7 +352,6 @@ def floor(step: Step) -> float:
     >>> [round(floor(Step("tanh", "sign", 16.0, 0.5, readout=J)), 3) for J in (1, 2, "gaussian")]
     [0.26, 0.177, 0.134]
     """
-    _checks.instance("step", step, Step)
     _check(step)
     inputs, neurons = _tables(step)
     root = np.sqrt(inputs.w)[:, None]
@@ -391,7 +385,6 @@ def window_error(step: Step, alpha: float, count: int = 4) -> float:
     >>> round(window_error(step, 8.0), 3), round(float(best), 3)
     (0.396, 0.396)
     """
-    _checks.instance("step", step, Step)
     count = _check(step, alpha, count)
     inputs, neurons = _tables(step)
     first, beta = step.first, step.width_ratio
@@ -442,7 +435,6 @@ def crossing(step: Step, alpha: float) -> float:
     >>> round(crossing(step, 8.0) / step.m ** (1 / 3), 2)
     2.06
     """
-    _checks.instance("step", step, Step)
     from scipy.optimize import brentq
 
     _check(step, alpha)

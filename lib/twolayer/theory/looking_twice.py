@@ -135,13 +135,11 @@ def second_look(looks: TwoLooks) -> SecondLook:
     >>> bool(seen.layer_noise < seen.noise), round(seen.signal**2 / seen.noise, 3)
     (True, 0.162)
     """
-    _checks.instance("looks", looks, TwoLooks)
     return _second_look(_checked(looks))
 
 
 def _checked(looks):
-    if not isinstance(looks, TwoLooks):
-        raise TypeError(f"looks={looks!r} must be a TwoLooks")
+    _checks.instance("looks", looks, TwoLooks)
     return looks
 
 
@@ -247,7 +245,6 @@ def label_transform(looks: TwoLooks, y: ArrayLike) -> np.ndarray:
     >>> label_transform(TwoLooks(0.0, 2.0), [-2.0, 0.0, 2.0]).round(3)
     array([-0.263,  0.   ,  0.263])
     """
-    _checks.instance("looks", looks, TwoLooks)
     y = _checks.real_array("y", y)
     push = _two_looks.push(_checked(looks))
     rms = math.sqrt(_two_looks.rule(looks.link).mean(of=2))
@@ -290,7 +287,6 @@ def online_drift(looks: TwoLooks, step: float, cosine: ArrayLike) -> np.ndarray:
     >>> online_drift(TwoLooks(0.0, -2.0), 1.0, [0.0, 0.5]).round(3)
     array([-0.119, -0.095])
     """
-    _checks.instance("looks", looks, TwoLooks)
     _check_online(looks)
     step = _checks.real("step", step, minimum=0, strict=True)
     rho = _checks.real_array("cosine", cosine)
@@ -356,7 +352,6 @@ def online_time(
     >>> round(online_time(TwoLooks(0.0, -2.0), 1.0), 2)
     4.49
     """
-    _checks.instance("looks", looks, TwoLooks)
     _check_online(looks)
     step = _checks.real("step", step, minimum=0, strict=True)
     level, share = _inside("level", level), _inside("share", share)

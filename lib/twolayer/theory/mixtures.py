@@ -250,8 +250,6 @@ def learning_curve(
     >>> [round(float(part), 3) for part in learning_curve(step, two, 8.0, 1.0)]
     [0.223, 0.073]
     """
-    _checks.instance("step", step, Step)
-    _checks.instance("mixture", mixture, Mixture)
     _check(step, mixture)
     alpha, ridge = _pairs(alpha, ridge)
     tables = functools.partial(_tables, step, mixture)
@@ -292,15 +290,11 @@ def learnt_function(
     >>> learnt.round(3), target.round(3)
     (array([0.55 , 0.864]), array([0.623, 0.898]))
     """
-    _checks.instance("step", step, Step)
-    _checks.instance("mixture", mixture, Mixture)
     _check(step, mixture)
     tables = functools.partial(_tables, step, mixture)
     return _readouts.learnt(step, tables, alpha, ridge, projection)
 
 
 def _check(step, mixture):
-    if not isinstance(step, Step):
-        raise TypeError(f"step={step!r} must be a Step")
-    if not isinstance(mixture, Mixture):
-        raise TypeError(f"mixture={mixture!r} must be a Mixture")
+    _checks.instance("step", step, Step)
+    _checks.instance("mixture", mixture, Mixture)

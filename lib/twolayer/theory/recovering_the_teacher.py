@@ -39,8 +39,7 @@ _SCALES = {"abs": (2 / math.pi, 0.0), "relu": (1 / (2 * math.pi), 0.25)}
 
 
 def _constants(teacher, affine):
-    if not isinstance(teacher, Teacher):
-        raise TypeError(f"teacher={teacher!r} must be a Teacher")
+    _checks.instance("teacher", teacher, Teacher)
     name = _checks.one_of("teacher.activation", teacher.activation.name, tuple(_SCALES))
     c, e = _SCALES[name]
     return c, float(affine), 0.0 if affine else e
@@ -139,7 +138,6 @@ def correlation(
     >>> value.round(6), gradient.round(6)  # E|x_1| E|2 x_2| = 4 / pi
     (array([1.27324]), array([[0.     , 0.63662]]))
     """
-    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, a = _student(teacher, W, a)
     v = _rows(teacher, v)
@@ -172,7 +170,6 @@ def population_loss(
     >>> float(population_loss(teacher, np.eye(1, 2), [1.0])) < 1e-12
     True
     """
-    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, a = _student(teacher, W, a)
     _, _, B, q = _signed(teacher.W, teacher.a, W, a)
@@ -202,7 +199,6 @@ def population_gradient(
     >>> in_a  # f = 0: minus E|x_1|^2
     array([-1.])
     """
-    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, a = _student(teacher, W, a)
     return _gradient(teacher.W, teacher.a, W, a, constants)
@@ -231,7 +227,6 @@ def best_readout(
     >>> best_readout(teacher, [[1.0, 0.0]], 1.0, affine=False)
     array([0.5])
     """
-    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, _ = _student(teacher, W, np.zeros(np.shape(W)[:-1]))
     if W.ndim != 2:
@@ -354,7 +349,6 @@ def recovery(teacher: Teacher, *, affine: bool = True) -> Recovery:
     >>> round(one.constant * (1 - 2 / np.pi), 9), round(float(one.mass(0.0)), 9)
     (1.0, 2.0)
     """
-    _checks.instance("teacher", teacher, Teacher)
     constants = _constants(teacher, affine)
     W, sign = teacher.W, np.sign(teacher.a)
     k, d = W.shape
@@ -404,7 +398,6 @@ def optimum(
     >>> round(float(a[0] ** 2), 6), round(1 - 0.1 / (1 - 2 / np.pi), 6)
     (0.724806, 0.724806)
     """
-    _checks.instance("teacher", teacher, Teacher)
     from scipy import optimize
 
     constants = _constants(teacher, affine)

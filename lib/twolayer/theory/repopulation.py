@@ -257,7 +257,7 @@ def dual(problem: Repopulation, p: ArrayLike) -> tuple[float, np.ndarray, np.nda
     >>> [float(part.item()) for part in dual(problem, [-2.0])]
     [2.0, 1.0, -2.0]
     """
-    _checks.instance("problem", problem, Repopulation)
+    _check_problem(problem)
     p = _vector("p", p, problem.n)
     readout, logs, _ = _tilt(problem, p)
     value, gradient = _dual(problem, p)
@@ -317,7 +317,6 @@ def solve(problem: Repopulation) -> Population:
     >>> population.readout.round(6), population.outputs.round(6)  # ridge regression, one feature
     (array([1.5]), array([1.5]))
     """
-    _checks.instance("problem", problem, Repopulation)
     from scipy.optimize import minimize
 
     _check_problem(problem)
@@ -347,8 +346,7 @@ def solve(problem: Repopulation) -> Population:
 
 
 def _check_problem(problem):
-    if not isinstance(problem, Repopulation):
-        raise TypeError(f"problem={problem!r} must be a Repopulation")
+    _checks.instance("problem", problem, Repopulation)
 
 
 def _slope(problem, p):
@@ -412,7 +410,6 @@ def primal(problem: Repopulation, *, steps: int = 20000, tol: float = 1e-20) -> 
     >>> bool(abs(primal(problem).density - solve(problem).density).max() < 1e-8)
     True
     """
-    _checks.instance("problem", problem, Repopulation)
     _check_problem(problem)
     steps, tol = _checks.positive_int("steps", steps), _checks.real("tol", tol, minimum=0)
     kept = problem.prior > 0

@@ -295,7 +295,6 @@ def rank_correlation(
     >>> [round(float(rank_correlation(config, 8 * 527)), 2) for config in ranks]
     [0.83, 0.73, 0.01]
     """
-    _checks.instance("config", config, QuadraticFeature)
     config, n = _checked(config), _samples(n, config.d)
     omega = _excess(activation, config.d)
     N, moments = config.N, _moments(config)
@@ -312,8 +311,7 @@ def rank_correlation(
 
 
 def _checked(config):
-    if not isinstance(config, QuadraticFeature):
-        raise TypeError(f"config={config!r} must be a QuadraticFeature")
+    _checks.instance("config", config, QuadraticFeature)
     return config
 
 
@@ -396,7 +394,6 @@ def readout_error(config: QuadraticFeature, n: ArrayLike) -> np.ndarray:
     >>> round(float(readout_error(QuadraticFeature(32), 8 * 527)), 2)
     0.32
     """
-    _checks.instance("config", config, QuadraticFeature)
     config, n = _checked(config), _samples(n, config.d)
     moments = _moments(config)
     if moments.c1**2 < 1e-9 * moments.P:
@@ -469,7 +466,6 @@ def kernel_spectrum_of(config: QuadraticFeature, kernel: RotationInvariant) -> S
     >>> spectrum.degrees[:4].astype(int).tolist(), spectrum.second_moment[:4].round(3).tolist()
     ([0, 1, 2, 4], [0.0, 0.0, 0.5, 0.5])
     """
-    _checks.instance("config", config, QuadraticFeature)
     _checks.instance("kernel", kernel, RotationInvariant)
     config = _checked(config)
     k = len(config.coefficients)

@@ -73,8 +73,7 @@ class FrozenFeatures:
         _checks.one_network("network", network)
         if network.activation.name != "relu":
             raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
-        if not isinstance(data, SingleIndex):
-            raise TypeError(f"data={data!r} must be a SingleIndex")
+        _checks.instance("data", data, SingleIndex)
         if network.d != data.d:
             raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
         _checks.positive_int("n_nodes", self.n_nodes)
