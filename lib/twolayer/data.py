@@ -48,7 +48,7 @@ def as_link(link: str | Callable | Sequence[float]) -> Callable:
     array([3.])
     """
     if isinstance(link, str):
-        return activations.get(link)
+        return activations.named("link", link)
     if callable(link):
         return link
     c = _checks.real_array("link", link)

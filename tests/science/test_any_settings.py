@@ -8,13 +8,14 @@ import os
 import signal
 import warnings
 
-import any_settings
 import hypothesis
 import numpy as np
 import pytest
-from any_settings import KINDS, Recipe, calls, kinds_of, members, public
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning
+
+from . import any_settings
+from .any_settings import KINDS, Recipe, calls, kinds_of, members, public
 
 EXAMPLES = int(os.environ.get("ANY_SETTINGS", "10"))
 SECONDS = 20  # of CPU a call
@@ -272,3 +273,106 @@ def test_no_public_function_is_left_out():
     assert tables <= known
     assert {place for place in any_settings.OWN if "." in place} <= known
     assert KINDS
+
+
+# --- what the random settings have found, an example each
+
+
+def nothing(z):
+    return 0.0 * z
+
+
+T = any_settings.MODULES
+PLAIN = {"alpha0": 4.0, "width_ratio": 1.0}
+AWAY = T["the_first_escape"].OnlineSGD(2, "he4", 1.0, reuse=3)
+FOUND = {
+    "a config of another class": (lambda: T["ridge_curves"].optimal_ridge(None, 5), "spectrum="),
+    "its brother": (lambda: T["second_step"].second_gradient([1.0]), r"steps=\[1.0\]"),
+    "a network that is none": (
+        lambda: T["lazy_and_rich"].Linearised(None, [[0.0]], [0.0], output_scale=1.0, eta=1.0),
+        "network=None must be a TwoLayer",
+    ),
+    "a square beyond floating point": (
+        lambda: T["one_step"].FirstStep("tanh", "tanh", noise=1e300, **PLAIN),
+        r"noise=1e\+300 must be at most 1e\+50",
+    ),
+    "a step whose square vanishes": (
+        lambda: T["one_neuron_one_feature"].escape_time(1, 1e-300),
+        "step=1e-300 must be finite and >= 1e-06",
+    ),
+    "a method's arguments": (
+        lambda: T["mixtures"].Mixture([1.0], [1.0], [1.0]).gradient_norm(0.0),
+        "alpha0=0.0 must be finite and > 0",
+    ),
+    "labels that are lists": (
+        lambda: T["mixtures"].Mixture([0.0], [1.0], [[1.0]]),
+        r"labels=\[1.0\] must be a real number",
+    ),
+    "its brother's": (
+        lambda: T["higher_spikes"].Step("tanh", "tanh", 4.0, 1.0).excess(1.0, 0),
+        "gradient_norm=0 must be finite and > 0",
+    ),
+    "a link that is zero": (
+        lambda: T["looking_twice"].cosine(1.0, 0.0, 0.0, nothing),
+        "link=<function nothing .* is zero",
+    ),
+    "a link of no name": (lambda: T["looking_twice"].information("x"), "^link='x' is unknown"),
+    "a link that is a dict": (lambda: T["looking_twice"].information({}), "^link "),
+    "a target that is a number": (
+        lambda: T["one_neuron_one_feature"].Features(2, 1, math.nan, 1.0),
+        "^target ",
+    ),
+    "coefficients that are a number": (
+        lambda: T["the_first_escape"].OnlineSGD(2, "tanh", 1.0, 0.0),
+        "^activation ",
+    ),
+    "a link that jumps": (
+        lambda: T["exact_curves"].OneStep("tanh", np.sign, 1.0, 0.0).floor,
+        "^link or activation <ufunc 'sign'>: quadrature",
+    ),
+    "two dimensions": (lambda: list(T["spectra"].gegenbauer([0.0], 2, 3)), "d=2 must be"),
+    "moments of no correlations": (
+        lambda: T["spectra"].relu_moments([[2.0]], [0.0]),
+        "cosines must be correlations",
+    ),
+    "passes that run away": (
+        lambda: T["the_first_escape"].drift(dataclasses.replace(AWAY, eta=1e9, reuse=9), 0.5),
+        "eta=1000000000.0 and reuse=9 are too large",
+    ),
+    "shapes that do not fit": (
+        lambda: T["one_step"].outlier([1.0, 2.0], np.ones(3)),
+        r"strength has shape \(2,\), width_ratio has shape \(3,\)",
+    ),
+    "a certificate that is none": (
+        lambda: T["recovering_the_teacher"].certificate_peak(None, [[1.0]], None),
+        "certificate=None must be callable",
+    ),
+    "an array for a name": (
+        lambda: T["exact_curves"].learning_curve(
+            T["exact_curves"].OneStep("tanh", "tanh", 1.0, 0.0), 1.0, 1.0, np.ones(2)
+        ),
+        "^corrected=",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOUND)
+def test_what_was_found_is_named(case):
+    call, words = FOUND[case]
+    with pytest.raises((ValueError, TypeError), match=words):
+        call()
+
+
+def test_what_did_not_converge_is_nan_with_a_warning():
+    """It was an error of a spline that named no argument."""
+    step = T["higher_spikes"].Step("tanh", "tanh", 1.0, 0.0, width_ratio=10.0, d=10.0)
+    with pytest.warns(ConvergenceWarning, match="ridge=1e-300"):
+        learnt, target = T["higher_spikes"].learnt_function(step, 1.0, 1e-300, [0.5])
+    assert np.isnan(learnt).all()
+    assert np.isfinite(target).all()
+
+
+def test_a_flat_error_has_no_crossing():
+    """Where nothing is learnt the parabola over ridges is a line: it was a division by zero."""
+    step = T["higher_spikes"].Step("tanh", "he4", 1.0, 0.0, d=10.0)
+    assert math.isnan(T["higher_spikes"].crossing(step, 1.0))

@@ -449,6 +449,8 @@ def crossing(step: Step, alpha: float) -> float:
     low = max(math.log(0.5) - math.log(step.m) / 6, math.log(1e-4))
     if excess(low) <= 0:
         low = math.log(1e-4)
+        if excess(low) <= 0:  # below it already, as where nothing is learnt at any r
+            return math.nan
     while excess(high := low + 0.4) > 0:
         low = high
         if low > math.log(20):

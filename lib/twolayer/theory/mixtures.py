@@ -63,7 +63,10 @@ class Mixture:
         stds = _checks.real_array("stds", self.stds, minimum=0, strict=True)
         if isinstance(self.labels, str) or not isinstance(self.labels, Sequence | np.ndarray):
             raise TypeError(f"labels={self.labels!r} must be a sequence, one label a cluster")
-        labels = tuple(x if isinstance(x, str) or callable(x) else float(x) for x in self.labels)
+        labels = tuple(
+            x if isinstance(x, str) or callable(x) else _checks.real("labels", x)
+            for x in self.labels
+        )
         sizes = len(means), len(weights), len(labels)
         if not means.size or len(set(sizes)) > 1 or stds.shape not in ((), means.shape):
             raise ValueError(

@@ -83,10 +83,10 @@ class Features:
         _checks.integer("d", self.d, features + 1)
         if isinstance(self.target, Mapping):
             _stairs(self.target, features)
-        elif not isinstance(self.target, str | Callable):
+        elif isinstance(self.target, str):
+            activations.named("target", self.target)
+        elif not callable(self.target):
             _checks.real_array("target", self.target, 1)
-        elif not _joint(self.target):
-            as_link(self.target)
         _checks.real("eta", self.eta, minimum=0, strict=True)
         _checks.real("inner_step", self.inner_step)
         if self.activation is None and _joint(self.target):
