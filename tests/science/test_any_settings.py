@@ -330,6 +330,21 @@ FOUND = {
         lambda: T["exact_curves"].OneStep("tanh", np.sign, 1.0, 0.0).floor,
         "^link or activation <ufunc 'sign'>: quadrature",
     ),
+    "polynomials that overflow": (
+        lambda: T["three_layers"].polynomials(4, 1e300, 2),
+        "p is too large",
+    ),
+    "their brothers": (lambda: list(T["spectra"].gegenbauer(1e300, 9, 3)), "u is too large"),
+    "less than a sample": (
+        lambda: T["higher_spikes"].outliers(
+            T["higher_spikes"].Step("tanh", "tanh", 1.0, 0.0), 1e-300, resolved=True
+        ),
+        "alpha=1e-300",
+    ),
+    "a list in a cache": (
+        lambda: T["second_step"].TwoSteps("tanh", "tanh", [math.nan], 0.0),
+        r"alpha0=\[nan\] must be",
+    ),
     "two dimensions": (lambda: list(T["spectra"].gegenbauer([0.0], 2, 3)), "d=2 must be"),
     "moments of no correlations": (
         lambda: T["spectra"].relu_moments([[2.0]], [0.0]),

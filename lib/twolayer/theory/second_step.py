@@ -89,7 +89,10 @@ class TwoSteps:
     def __post_init__(self):
         object.__setattr__(self, "link", _checks.link("link", self.link))
         activations.get(self.activation)
+        _checks.real("alpha0", self.alpha0, minimum=0, strict=True)
         _checks.real("eta1", self.eta1, minimum=0)
+        _checks.real("width_ratio", self.width_ratio, minimum=0, strict=True)
+        _checks.real("noise", self.noise, minimum=0)
         if not isinstance(self.reuse, bool | np.bool_):
             raise TypeError(f"reuse={self.reuse!r} must be True or False")
         _checks.one_of("readout", self.readout, ("equal", "gaussian"))

@@ -141,8 +141,11 @@ def gegenbauer(u: np.ndarray, d: int, degree: int) -> Iterator[np.ndarray]:
 def _gegenbauer(u, d, degree):
     before, now = np.zeros_like(u), np.ones_like(u)
     for k in range(degree + 1):
+        if not np.isfinite(now).all():
+            raise ValueError(f"u is too large: its polynomial of degree {k} overflows")
         yield now
-        before, now = now, ((2 * k + d - 2) * u * now - k * before) / (k + d - 2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            before, now = now, ((2 * k + d - 2) * u * now - k * before) / (k + d - 2)
 
 
 def cosine_rule(d: int, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:

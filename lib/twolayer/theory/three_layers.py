@@ -168,9 +168,12 @@ def _orthonormal(p, d, rank, degree):
     v = centre[0] + off[0] * p
     q = [np.ones_like(v)]
     before = np.zeros_like(v)
-    for k in range(degree):
-        q.append(((v - centre[k]) * q[-1] - before) / off[k])
-        before = off[k] * q[-2]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(degree):
+            q.append(((v - centre[k]) * q[-1] - before) / off[k])
+            before = off[k] * q[-2]
+    if not np.isfinite(q[-1]).all():
+        raise ValueError(f"p is too large: its polynomials up to degree={degree} overflow")
     return np.stack(q)
 
 
