@@ -89,7 +89,6 @@ RANGES = {
     "ridge_curves.sign_accuracy": unit,
     "second_step.squared_overlap": unit,
     "spectra.cosine_rule": (-1.0, 1.0),
-    "spectra.gegenbauer": (-1.0, 1.0),
     "spectra.harmonic_counts": positive,
     "spectra.relu_moments": positive,
     "the_first_escape.information_exponent": (1.0, 99.0),
@@ -385,6 +384,12 @@ def test_what_did_not_converge_is_nan_with_a_warning():
         learnt, target = T["higher_spikes"].learnt_function(step, 1.0, 1e-300, [0.5])
     assert np.isnan(learnt).all()
     assert np.isfinite(target).all()
+
+
+def test_a_step_may_be_tiny():
+    """The number of rounds, 1000 / step, was no number."""
+    error = T["backward_correction"].lower_error([1.0], 0.0, 3, 0.0, "explaining", step=1e-311)
+    assert error >= 0
 
 
 def test_a_flat_error_has_no_crossing():
