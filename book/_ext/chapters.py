@@ -10,6 +10,7 @@ fails where a twin is not current, and says what has changed.
 
 import ast
 import base64
+import errno
 import functools
 import hashlib
 import io
@@ -157,10 +158,27 @@ def twin(path):
 def recorded(notebook):
     """The key that an executed notebook (a path or a dict) records; None without one."""
     if isinstance(notebook, pathlib.Path):
-        if not notebook.exists():
-            return None
-        notebook = json.loads(notebook.read_text("utf-8"))
-    return notebook["metadata"].get("twolayer")
+        notebook = _read(notebook)
+    return notebook["metadata"].get("twolayer") if notebook else None
+
+
+def _read(path):
+    """A notebook as a dict; None where there is none, or where the file is damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and isinstance(found.get("metadata"), dict) and found.get("cells"):
+        return found
+    _say(f"{path}: damaged, no whole notebook; `{MEND}` runs the chapter again")
+    return None
+
+
+@functools.cache  # each line once
+def _say(line):
+    print(line, file=sys.stderr, flush=True)
 
 
 def hero(notebook):
@@ -195,6 +213,17 @@ def stale(root=ROOT):
         for path, why in reasons.items()
         if why
     }
+
+
+def in_a_line(main, *arguments):
+    """Run a command's `main`: what the disk refuses is a line that says where, no traceback."""
+    try:
+        return main(*arguments)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+            raise
+        line = f"{error.filename or ROOT} cannot be written: {error.strerror}."
+        return f"{line} What finished is kept; the same command goes on from there"
 
 
 def main(option=""):

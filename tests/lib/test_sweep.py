@@ -1,3 +1,4 @@
+import errno
 import os
 import pathlib
 import signal
@@ -429,3 +430,15 @@ def test_a_bare_name_is_a_table_of_the_library(monkeypatch, tmp_path):
     store("large.csv", {"d": [32]}, command="make", seconds=1)  # a file in this folder
     assert load(tmp_path / "large.csv").d.tolist() == [32]
     assert load("large").d.tolist() == [16]
+
+
+def test_a_full_disk_is_said_in_a_line(monkeypatch, capsys, folder):
+    def replace(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module._files.os, "replace", replace)
+    for _ in range(2):
+        assert sweep(mean, OVER, 2, progress=False).sizes["seed"] == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("cannot be written (No space left on device); results are not kept")
+    assert not any(path.is_file() for path in folder.rglob("*"))

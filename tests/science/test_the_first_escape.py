@@ -522,7 +522,7 @@ def test_information_exponents():
         ({"d": 2.0}, TypeError, "d=2.0"),
         ({"eta": 0}, ValueError, "eta=0 must be finite and > 0"),
         ({"eta": math.nan}, ValueError, "eta=nan"),
-        ({"link": "he"}, ValueError, "activation='he' is unknown"),
+        ({"link": "he"}, ValueError, "link='he' is unknown"),
         ({"link": np.tanh}, TypeError, "must be a name, an Activation or Hermite coefficients"),
         ({"activation": []}, ValueError, "link="),
         ({"activation": "sign"}, ValueError, "activation='sign' has no slope"),

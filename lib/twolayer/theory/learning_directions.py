@@ -195,6 +195,7 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
     >>> round(wide.trace, 3), round(float(wide.second_moment.sum()), 3)  # E relu(z + b)^2, E y^2
     (1.0, 1.0)
     """
+    _checks.instance("step", step, Step)
     data = step.data
     link, r = additive(data)
     if r != 1:
