@@ -84,7 +84,7 @@ def test_the_page_shows_every_row_once_and_only_it_loads_the_filter(html):
     groups = [pages for pages in groups if pages[0] not in AROUND]
     want = [(name(pages[0]), str(k)) for k, pages in enumerate(groups, 1)]
     assert titles == [(page, k) for page, k in want if not page.endswith("_primer")]
-    assert all(f'class="chapter"><a href="{name(page)}.html">' in text for page in AROUND)
+    assert all(f'"chapter"><a href="{name(path)}.html">' in page for path in AROUND)
     loads = [p for p in PAGES if "scorecard.js" in (html / f"book/{name(p)}.html").read_text()]
     assert loads == [BOOK / "scorecard.md"]
 
