@@ -65,9 +65,9 @@ def test_a_chapter_counts_all_its_pages(monkeypatch, tmp_path):
     assert '<a href="p/two_in_depth.html">in depth</a>' in text
     assert "<strong>3 checks, 1 does not hold</strong>" in text
     assert len(found) == text.count("<tr class=") == 3
-    assert (
-        scorecard_page.total(found, 1) == "3 checks in 1 chapter and around them: 1 does not hold."
-    )
+    total = scorecard_page.total(found, 1)
+    assert total == "3 checks in 1 chapter and around them: 1 does not hold."
+    assert ">Two &lt;and&gt; a half</a>" in scorecard_page.entry(None, pages, ["a", "b"])[0]
     text, found = scorecard_page.entry(4, pages, ["a", None])
     assert "no current results" in text
     assert found == []
