@@ -25,8 +25,8 @@ MEND = "make notebooks"
 
 
 def chapters(root=ROOT):
-    """Sources of all chapters: Markdown files paired with a notebook."""
-    files = sorted((root / "book").rglob("*.md"))
+    """Sources of all chapters, Markdown files paired with a notebook; those around them last."""
+    files = sorted((root / "book").rglob("*.md"), key=lambda file: (around(file, root), file))
     return [f for f in files if "formats: ipynb,md:myst" in f.read_text(encoding="utf-8")[:400]]
 
 
