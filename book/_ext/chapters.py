@@ -27,9 +27,14 @@ NO_RESULT = {"twolayer._renamed"}  # old names, which no chapter uses (tests/lib
 
 
 def chapters(root=ROOT):
-    """Sources of all chapters: Markdown files paired with a notebook."""
-    files = sorted((root / "book").rglob("*.md"))
+    """Sources of all chapters, Markdown files paired with a notebook; those around them last."""
+    files = sorted((root / "book").rglob("*.md"), key=lambda file: (around(file, root), file))
     return [f for f in files if "formats: ipynb,md:myst" in f.read_text(encoding="utf-8")[:400]]
+
+
+def around(path, root=ROOT):
+    """Whether an executed page is about the whole book: it lies in no part's folder."""
+    return path.parent == root / "book"
 
 
 def name(path, root=ROOT):

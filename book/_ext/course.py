@@ -90,7 +90,7 @@ def printed_products():
 def handed_out():
     """The tutorials, and the pages in depth that assignments ask about."""
     also = {name for week in plan()["weeks"] for name in week["also"]}
-    pages = chapters.chapters()
+    pages = [p for p in chapters.chapters() if not chapters.around(p)]
     return [p for p in pages if not p.stem.endswith("_in_depth") or chapters.name(p) in also]
 
 

@@ -54,7 +54,8 @@ class Gallery(Directive):
         lines = ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
         for _, group in scorecard.parts(chapters.chapters()):
             for chapter, *_ in group:
-                lines += [*card(chapter), ""]
+                if not chapters.around(chapter):
+                    lines += [*card(chapter), ""]
         box = nodes.container(classes=["gallery"])
         self.state.nested_parse(StringList([*lines, "::::"], "gallery"), self.content_offset, box)
         return [box]
