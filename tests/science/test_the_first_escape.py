@@ -524,7 +524,7 @@ def test_information_exponents():
         ({"eta": math.nan}, ValueError, "eta=nan"),
         ({"link": "he"}, ValueError, "link='he' is unknown"),
         ({"link": np.tanh}, TypeError, "must be a name, an Activation or Hermite coefficients"),
-        ({"activation": []}, ValueError, "link="),
+        ({"activation": []}, ValueError, "activation="),
         ({"activation": "sign"}, ValueError, "activation='sign' has no slope"),
         ({"link": "sign"}, ValueError, "activation='sign' has no slope"),
         ({"activation": (2.0,)}, ValueError, "has no slope: the neuron never moves"),
