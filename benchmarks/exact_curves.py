@@ -1,8 +1,8 @@
 """The exact learning curves against straightforward code.
 
 That is what a notebook would hold: eigenvalues of one matrix of size d = 2000, every integral by
-adaptive quadrature, plain iteration of the fixed point. A better baseline takes the inner averages by
-Gauss-Hermite quadrature.
+adaptive quadrature, plain iteration of the fixed point. A better baseline takes the inner averages
+by Gauss-Hermite quadrature.
 """
 
 import math

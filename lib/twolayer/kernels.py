@@ -149,7 +149,8 @@ def _sine_and_rest(s, t, cosine, weight):
     values = np.arccos(-cosine)
     values *= weight * cosine
     values += np.sqrt((1 - cosine) * (1 + cosine))  # 1 - cos^2 would round near 1
-    return values * (s * t) * (0.5 / np.pi)
+    root = math.sqrt(0.5 / math.pi)  # into the norms: one product less, and symmetric
+    return values * ((root * s) * (root * t))
 
 
 #: E[relu(w . x) relu(w . z)] over w ~ N(0, I/d): random ReLU features of infinite width. At the
