@@ -40,6 +40,8 @@ def main():
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help=", ".join(SCRIPTS))
     parser.add_argument("--store", action="store_true", help="keep the table for later runs")
     options = parser.parse_args()
+    if options.store and options.scripts:
+        parser.error("a table is stored whole: --store takes no SCRIPT")
     torch.set_num_threads(1)
     stored, about = table.read()
     rows = []
@@ -53,8 +55,7 @@ def main():
     print(f"\nagainst the table of {about['date']}, {about['processor']}:" if about else "")
     print("\n".join(named.values()) or "nothing is slower, or less than asked")
     if options.store:
-        missing = [row for row in stored if row.name not in {new.name for new in rows}]
-        table.write(rows + missing)
+        table.write(rows)
     return bool(named)
 
 

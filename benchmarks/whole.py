@@ -11,7 +11,8 @@ import tempfile
 import numpy as np
 from table import ROOT, Row
 
-LIMITS = {"in_depth": 40, "tutorial": 12}  # CPU seconds; tests/book/test_structure.py
+LIMITS = {"in_depth": 40, "primer": 5}  # CPU seconds; tests/book/test_structure.py
+TUTORIAL = 12
 ROOMS = ("kernels", "ridge", "theory.exact_curves", "descent", "lab.sweep")
 
 
@@ -41,7 +42,7 @@ def pages():
     for path in sorted((ROOT / "book").glob("*/*.ipynb")):
         seconds = json.loads(path.read_text("utf-8"))["metadata"].get("cpu_seconds")
         if seconds:
-            limit = LIMITS["in_depth" if path.stem.endswith("_in_depth") else "tutorial"]
+            limit = next((v for end, v in LIMITS.items() if path.stem.endswith(end)), TUTORIAL)
             yield Row(f"page {path.parent.name}/{path.stem}", seconds, limit, "limit", 1)
 
 
