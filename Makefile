@@ -86,8 +86,8 @@ scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails w
 robust: .venv/.ready  ## every claim under 20 fresh roots (hours; goes on where it was stopped)
 	@$(BIN)/python book/_ext/robust.py $(if $(ROOTS),--roots $(ROOTS))
 
-bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
-	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+bench: .venv/.ready  ## speed against other ways, one table; names what is slower (STORE=1 keeps the table)
+	@OMP_NUM_THREADS=1 PYTHONPATH=lib $(BIN)/python benchmarks/run.py $(if $(STORE),--store)
 
 links: .venv/.ready  ## check the external links; needs the network
 	@$(BIN)/jupyter-book build --builder linkcheck --quiet .
