@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := --line-length 78 _build/lint/*.ipynb
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book course check test notebooks serve export lab pdf release links scorecard bench lint current clean
+.PHONY: help book course check test notebooks serve export lab pdf release large links scorecard bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -82,6 +82,9 @@ scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails w
 
 bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
 	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+
+large: .venv/.ready  ## run the pages at the papers' sizes that have no stored table yet: hours; it goes on when killed
+	@$(BIN)/python book/_ext/large.py
 
 links: .venv/.ready  ## check the external links; needs the network
 	@$(BIN)/jupyter-book build --builder linkcheck --quiet .

@@ -30,6 +30,11 @@ def chapters(root=ROOT):
     return [f for f in files if "formats: ipynb,md:myst" in f.read_text(encoding="utf-8")[:400]]
 
 
+def appendix(path, root=ROOT):
+    """Whether a page with results belongs to no part: it lies in no part's folder."""
+    return path.parent == root / "book"
+
+
 def name(path, root=ROOT):
     """A chapter by the name that readers see: its path below ``book``, without suffix."""
     return path.relative_to(root / "book").with_suffix("").as_posix()

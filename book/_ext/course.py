@@ -89,7 +89,8 @@ def handed_out():
     """The tutorials, and the pages in depth that assignments ask about."""
     also = {name for week in plan()["weeks"] for name in week["also"]}
     pages = chapters.chapters()
-    return [p for p in pages if not p.stem.endswith("_in_depth") or chapters.name(p) in also]
+    tutorials = [p for p in pages if not p.stem.endswith("_in_depth") and not chapters.appendix(p)]
+    return [p for p in pages if p in tutorials or chapters.name(p) in also]
 
 
 def handout_products():

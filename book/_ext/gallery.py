@@ -50,7 +50,8 @@ def card(path):
 class Gallery(Directive):
     def run(self):
         lines = ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
-        for _, group in scorecard.parts(chapters.chapters()):
+        sources = [path for path in chapters.chapters() if not chapters.appendix(path)]
+        for _, group in scorecard.parts(sources):
             for chapter, *_ in group:
                 lines += [*card(chapter), ""]
         box = nodes.container(classes=["gallery"])

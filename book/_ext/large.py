@@ -8,6 +8,7 @@ names of pages (``first_step/one_step``) run these alone, and anew.
 
 import argparse
 import json
+import logging
 import os
 import re
 import resource
@@ -15,10 +16,8 @@ import sys
 
 import jupytext
 import numpy as np
-import papermill
 import yaml
 from chapters import ROOT, chapters, name, twin
-from papermill.exceptions import PapermillExecutionError
 
 from twolayer.lab.claims import read, verdict
 from twolayer.lab.sweep import load, store
@@ -101,6 +100,8 @@ def rows(path):
 
 def measure(path):
     """Execute a page at its larger sizes and store its claims; returns them."""
+    import papermill  # here: it takes a second
+
     out, before = WORK / f"{path.stem}.ipynb", resource.getrusage(resource.RUSAGE_CHILDREN)
     out.parent.mkdir(parents=True, exist_ok=True)
     os.environ["TWOLAYER_CACHE"] = str(WORK / "sweep" / path.stem)  # killed, it goes on from there
@@ -114,11 +115,13 @@ def measure(path):
             progress_bar=False,
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens locally
         )
-    except PapermillExecutionError as error:  # the table stands all the same, if it is what failed
+    except (
+        papermill.PapermillExecutionError
+    ) as error:  # the table stands all the same, if it is what failed
         failure = error
     found = read(out)
     if not found:
-        raise failure or ValueError(f"{name(path)} has no claim table")
+        raise RuntimeError(f"{name(path)} comes to no claim table: {failure}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     FOLDER.mkdir(exist_ok=True)
@@ -137,6 +140,7 @@ def main():
     ]
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
+    logging.getLogger("papermill").setLevel(logging.ERROR)  # which can't read all our cells
     failed = 0
     for path in todo:
         print(f"{name(path)}: at most {minutes(path):.0f} minutes", flush=True)
@@ -144,7 +148,7 @@ def main():
             continue
         try:
             print(f"  {verdict(measure(path))}", flush=True)
-        except (PapermillExecutionError, ValueError) as error:
+        except RuntimeError as error:
             failed += 1
             print(f"  failed: {str(error).strip().splitlines()[-1]}", file=sys.stderr, flush=True)
     return int(bool(failed))

@@ -24,10 +24,10 @@ def link(page, words):
 
 
 def entry(number, pages, places):
-    """A chapter: its number, title and links, and the checks of all its pages."""
+    """A chapter: its number (if any), title and links, and the checks of all its pages."""
     text = pages[0].read_text(encoding="utf-8")
     title = next(line[2:] for line in text.splitlines() if line.startswith("# "))
-    links = [link(pages[0], f"{number}. {html.escape(title)}")]
+    links = [link(pages[0], f"{number}. " * bool(number) + html.escape(title))]
     links += [link(page, "in depth") for page in pages[1:]]
     heading = f'<span class="chapter">{" · ".join(links)}</span>'
     if not all(places):
@@ -55,12 +55,13 @@ class Scorecard(SphinxDirective):
             section = nodes.section(ids=[nodes.make_id(caption)])
             section += nodes.title(caption, caption)
             for pages in group:
-                number += 1
+                chapter = not chapters.appendix(pages[0])
+                number += chapter
                 if not scorecard.claiming(pages):
                     continue
-                count += 1
+                count += chapter
                 places = [chapters.current(page, draft=DRAFT) for page in pages]
-                text, rows = entry(number, pages, places)
+                text, rows = entry(number * chapter, pages, places)
                 section += nodes.raw("", text, format="html")
                 every += rows
             sections.append(section)

@@ -15,7 +15,9 @@ PAGES = sorted(
 COURSE = [
     p for part in ("", "notes", "labs") for p in sorted((ROOT / "course" / part).glob("*.md"))
 ]
-CHAPTERS = chapters.chapters()
+EXECUTED = chapters.chapters()
+APPENDICES = list(filter(chapters.appendix, EXECUTED))  # with results, but in no part of the book
+CHAPTERS = [path for path in EXECUTED if path not in APPENDICES]
 
 
 def name(path):

@@ -20,9 +20,9 @@ from papermill.parameterize import parameterize_notebook
 from prose import MATH, Prose
 from sphinx.errors import SphinxError
 
-from .conftest import CHAPTERS, HTML, PRIMERS, ROOT, name, source
+from .conftest import EXECUTED, HTML, PRIMERS, ROOT, name, source
 
-each_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=name)
+each_chapter = pytest.mark.parametrize("path", EXECUTED, ids=name)
 
 
 def exported(path):
@@ -125,7 +125,7 @@ def test_leftovers_fail_the_build_and_name_the_place(monkeypatch, tmp_path):
     monkeypatch.setattr(export, "TEXTS", tmp_path / "course" / "texts.json")
     monkeypatch.setattr(export, "labels", lambda env: set())
     monkeypatch.setattr(chapters, "current", lambda path, draft: chapters.twin(path))
-    pages = {f"book/{name(CHAPTERS[0])}"}
+    pages = {f"book/{name(EXECUTED[0])}"}
     app = types.SimpleNamespace(
         builder=types.SimpleNamespace(name="html"),
         env=types.SimpleNamespace(
@@ -133,7 +133,7 @@ def test_leftovers_fail_the_build_and_name_the_place(monkeypatch, tmp_path):
         ),
         outdir=tmp_path,
     )
-    words = re.escape(f"{name(CHAPTERS[0])}.ipynb, cell 0: role '{{eq}}`'")
+    words = re.escape(f"{name(EXECUTED[0])}.ipynb, cell 0: role '{{eq}}`'")
     with pytest.raises(SphinxError, match=words):
         export.finish(app, None)
     assert not (tmp_path / export.SITE_FOLDER).exists()
@@ -170,7 +170,7 @@ def test_references_lead_to_pages_cells_notebooks_and_papers(node, offline, publ
 
 @pytest.mark.built
 def test_links_between_notebooks_lead_to_cells_that_are_there(html):
-    notebooks = {path.with_suffix(".ipynb"): exported(path) for path in CHAPTERS}
+    notebooks = {path.with_suffix(".ipynb"): exported(path) for path in EXECUTED}
     ids = {path: {cell.id for cell in notebook.cells} for path, notebook in notebooks.items()}
     count = 0
     for path, notebook in notebooks.items():
@@ -259,7 +259,7 @@ def test_below_the_title_stand_the_page_and_the_installation(tmp_path):
 
 
 @pytest.mark.built
-@pytest.mark.parametrize("path", [p for p in CHAPTERS if p not in PRIMERS], ids=name)
+@pytest.mark.parametrize("path", [p for p in EXECUTED if p not in PRIMERS], ids=name)
 def test_papermill_sets_the_parameters_of_an_exported_notebook(html, path):
     place = HTML / export.SITE_FOLDER / f"{name(path)}.ipynb"
     notebook = parameterize_notebook(load_notebook_node(str(place)), {"SEEDS": 3})
@@ -294,10 +294,10 @@ class Pages(dict):
 def test_buttons_open_the_exported_notebook(monkeypatch):
     monkeypatch.setenv("BOOK_REPOSITORY", "https://github.com/some/book/")
     context = Pages()
-    export.add_buttons(None, f"book/{name(CHAPTERS[0])}", "", context, None)
+    export.add_buttons(None, f"book/{name(EXECUTED[0])}", "", context, None)
     run, download = context["header_buttons"]
     assert [button["text"] for button in download["buttons"]] == [".ipynb", ".md", ".pdf"]
-    end = f"{name(CHAPTERS[0])}.ipynb"
+    end = f"{name(EXECUTED[0])}.ipynb"
     assert [button["url"] for button in run["buttons"]] == [
         f"https://colab.research.google.com/github/some/book/blob/notebooks/{end}",
         f"https://mybinder.org/v2/gh/some/book/notebooks?urlpath=lab/tree/{end}",
@@ -305,7 +305,7 @@ def test_buttons_open_the_exported_notebook(monkeypatch):
     export.add_buttons(None, "book/intro", "", intro := Pages(), None)
     assert intro["header_buttons"] == Pages()["header_buttons"]
     monkeypatch.setenv("BOOK_REPOSITORY", "https://example.org/some/book")  # which neither opens
-    export.add_buttons(None, f"book/{name(CHAPTERS[0])}", "", elsewhere := Pages(), None)
+    export.add_buttons(None, f"book/{name(EXECUTED[0])}", "", elsewhere := Pages(), None)
     assert len(elsewhere["header_buttons"]) == 1
 
 
@@ -313,12 +313,12 @@ def test_buttons_open_the_exported_notebook(monkeypatch):
 @pytest.mark.browser
 def test_the_download_button_gives_the_notebook(chromium, site):
     page = chromium.new_page()
-    page.goto(f"{site}/book/{name(CHAPTERS[0])}.html")
+    page.goto(f"{site}/book/{name(EXECUTED[0])}.html")
     page.locator(".dropdown-download-buttons > button").click()
     with page.expect_download() as download:
         page.locator(".btn-download-notebook-button").click()
-    assert download.value.suggested_filename == f"{CHAPTERS[0].stem}.ipynb"
-    assert nbformat.read(download.value.path(), 4).cells == exported(CHAPTERS[0]).cells
+    assert download.value.suggested_filename == f"{EXECUTED[0].stem}.ipynb"
+    assert nbformat.read(download.value.path(), 4).cells == exported(EXECUTED[0]).cells
     page.close()
 
 

@@ -10,13 +10,13 @@ import jupytext
 import pytest
 from jupytext.compare import compare_notebooks
 
-from .conftest import CHAPTERS, ROOT, name, source
+from .conftest import EXECUTED, ROOT, name, source
 
-chapters = pytest.mark.parametrize("path", CHAPTERS, ids=name)
+chapters = pytest.mark.parametrize("path", EXECUTED, ids=name)
 
 
 def test_there_are_chapters():
-    assert CHAPTERS
+    assert EXECUTED
 
 
 @chapters
@@ -55,4 +55,4 @@ def test_no_committed_notebook_without_a_source():
         ["git", "ls-files", "-z", "*.ipynb"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout
     for twin in filter(None, listed.split("\0")):
-        assert (ROOT / twin).with_suffix(".md") in CHAPTERS
+        assert (ROOT / twin).with_suffix(".md") in EXECUTED

@@ -18,7 +18,7 @@ import pytest
 
 from twolayer.lab.claims import MIME, read
 
-from .conftest import CHAPTERS, ROOT, name
+from .conftest import EXECUTED, ROOT, name
 
 SMALL = """---
 jupytext:
@@ -43,7 +43,7 @@ claims.verify()
 """
 
 
-@pytest.mark.parametrize("path", CHAPTERS, ids=name)
+@pytest.mark.parametrize("path", EXECUTED, ids=name)
 def test_twins_are_current(path):
     """Each committed result comes from today's code."""
     assert path not in stale(), stale()[path]
@@ -297,10 +297,10 @@ def test_the_scorecard_tells_the_relation_and_the_sum(tree, capsys):
     assert head == ["part/x", "a b", "s", "<= 0.001235", "8.10e-04", "–", "0", "yes"]
     assert table[0][3:] == ["= 0.3333", "1", "0.1", "0.3", "no"]
     assert len(head) == len(scorecard.HEAD)
-    assert scorecard.main(CHAPTERS, {}) == 0
+    assert scorecard.main(EXECUTED, {}) == 0
     out = capsys.readouterr().out.splitlines()
-    total = sum(len(read(chapters.twin(p))) for p in CHAPTERS)
-    count = len(scorecard.claiming(CHAPTERS))
+    total = sum(len(read(chapters.twin(p))) for p in EXECUTED)
+    count = len(scorecard.claiming(EXECUTED))
     assert len(out) == total + 2
     assert out[-1] == f"{total} of {total} claims hold, in {count} of {count} chapters"
     assert all(line.endswith("\tyes") for line in out[1:-1])

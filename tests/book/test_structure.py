@@ -9,7 +9,7 @@ import pytest
 
 from twolayer.lab.sweep import load
 
-from .conftest import BOOK, CHAPTERS, COURSE, PAGES, PRIMERS, ROOT, name, source
+from .conftest import APPENDICES, BOOK, CHAPTERS, COURSE, PAGES, PRIMERS, ROOT, name, source
 
 
 def marks(paths):
@@ -20,6 +20,7 @@ IN_DEPTH = [path for path in CHAPTERS if path.stem.endswith("_in_depth")]
 TUTORIALS = [path.with_name(path.name.replace("_in_depth", "")) for path in IN_DEPTH]
 chapters = marks(IN_DEPTH + TUTORIALS)
 tutorials, in_depth, primers = map(marks, (TUTORIALS, IN_DEPTH, PRIMERS))
+executed = marks(IN_DEPTH + TUTORIALS + PRIMERS + APPENDICES)
 TUTORIAL = (
     "In two minutes",
     "By hand",
@@ -161,6 +162,16 @@ def test_primer_is_short_and_shows_its_code(path):
     assert cpu_seconds(path) < 5
 
 
+@marks(APPENDICES)
+def test_appendix_is_short(path):
+    """A page of its own, around the book: as a page in depth, but for the parts of a chapter."""
+    assert words(path) <= 1300
+    assert sum(map(lines, code(path))) <= 200
+    assert max(map(lines, code(path))) <= 25
+    assert cpu_seconds(path) < 40
+    assert f"- file: book/{name(path)}\n" in (ROOT / "_toc.yml").read_text("utf-8")
+
+
 @in_depth
 def test_in_depth_page_has_its_size(path):
     assert headings(path)[-3:] == ["Exercises", "What we checked", "Provenance and limits"]
@@ -178,14 +189,14 @@ def test_a_chapter_is_followed_by_what_is_behind_it(path):
     assert re.search(want, toc)
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@executed
 def test_checks_have_several_cases(path):
     for cell in code(path):
         if "\n    return ...\n" in cell.source:
             assert re.search(r"check\(\w+, (cases|\[\(.+\), \(.+\)\]), ", cell.source), cell.source
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@executed
 def test_figures_are_no_wider_than_the_page(path):
     """So that their text, of 9.5 points and more, is shown at its own size."""
     for cell in code(path):
@@ -193,7 +204,7 @@ def test_figures_are_no_wider_than_the_page(path):
             assert float(width) <= 7.4
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@executed
 def test_lines_of_code_fit_the_page(path):
     for cell in code(path):
         assert max(map(len, cell.source.splitlines())) <= 78, cell.source
@@ -208,7 +219,7 @@ def test_one_cell_holds_the_sizes(path):
     assert "papermill" in parameters.source
 
 
-@chapters
+@marks(IN_DEPTH + TUTORIALS + APPENDICES)
 def test_every_figure_has_a_caption_and_alt_text(path):
     for cell in code(path):
         if "plt.subplots" in cell.source and not tagged(cell, "hero"):
@@ -241,7 +252,7 @@ def test_exercises(path):
         assert any(f"check({answer}_solution," in c.source for c in code(path))
 
 
-@chapters
+@marks(IN_DEPTH + TUTORIALS + APPENDICES)
 def test_claim_table_and_compared_numbers(path):
     assert any("claims.verify()" in c.source for c in code(path))
     assert code(path, tag="nbval-check-output"), "headline numbers compared"
