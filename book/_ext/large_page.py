@@ -53,6 +53,7 @@ class Large(SphinxDirective):
 
     def run(self):
         every, parts, left = [], [], []
+        self.env.note_dependency(str(large.FOLDER))
         for path in large.pages():
             self.env.note_dependency(str(path))
             if large.table(path).exists():
