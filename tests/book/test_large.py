@@ -65,8 +65,6 @@ def test_reasons_belong_to_tables():
 
 
 SMALL = """---
-jupytext:
-  formats: ipynb,md:myst
 kernelspec:
   display_name: Python 3
   language: python
