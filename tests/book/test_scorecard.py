@@ -66,6 +66,8 @@ def test_a_chapter_counts_all_its_pages(monkeypatch, tmp_path):
     assert "<strong>3 checks, 1 does not hold</strong>" in text
     assert len(found) == text.count("<tr class=") == 3
     assert scorecard_page.total(found, 1) == "3 checks in 1 chapter: 1 does not hold."
+    text, _ = scorecard_page.entry(0, pages, ["a", "b"])
+    assert '<a href="p/two.html">Two &lt;and&gt; a half</a>' in text, "no chapter, no number"
     text, found = scorecard_page.entry(4, pages, ["a", None])
     assert "no current results" in text
     assert found == []
