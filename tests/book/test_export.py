@@ -76,7 +76,7 @@ def test_numbers_are_those_of_the_page(html, path):
     assert re.findall(r"\\tag\{([\d.]+)\}", text) == eqno
     captions = re.findall(r'class="caption-number">([A-Z][a-z]+\.? [\d.]+) ?<', page)
     captions = [c.replace("Fig.", "Figure") for c in captions if not c.startswith("Proof")]
-    words = re.findall(r"^(?:> )?\*\*([A-Z][a-z]+ [\d.]+\d)\.?\*\*", text, re.M)
+    words = re.findall(r"^(?:> )?\*\*([A-Z][a-z]+ [\d.]*\d)\.?\*\*", text, re.M)
     assert words == captions
     heading = re.search(r'<h1><span class="section-number">([\d.]+) ?</span>', page)[1]
     assert text.startswith(f"# {heading} ")
