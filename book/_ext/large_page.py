@@ -4,6 +4,7 @@ import html
 
 import chapters
 import large
+import scorecard
 import yaml
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -29,11 +30,17 @@ def header(table):
 
 
 def reasons(path, rows):
-    """Each check that does not hold, with its reason."""
+    """Each check that does not hold, with its numbers and its reason."""
     known = yaml.safe_load((large.FOLDER / "reasons.yml").read_text("utf-8")).get(path.stem, {})
-    failed = [row["claim"] for row in rows if not row["holds"]]
-    lines = (f"<p><em>{html.escape(c)}</em>: {html.escape(known[c])}</p>" for c in failed)
-    return "".join(lines)
+    for row in rows:
+        if not row["holds"]:
+            words = (
+                f"{row['claim']}: {claims.number(row['measured'])} ± "
+                f"{claims.number(row['standard_error'])}, not {row['relation']} "
+                f"{claims.number(row['predicted'])} within {claims.number(row['tolerance'])}."
+            )
+            reason = known.get(row["claim"], "The reason is not known yet.")
+            yield f"<p><strong>{html.escape(words)}</strong> {html.escape(reason)}</p>"
 
 
 def entry(path):
@@ -41,7 +48,8 @@ def entry(path):
     rows = large.rows(path)
     command, versions, seconds = header(large.table(path))
     made = f"<p><code>{html.escape(command)}</code><br>{html.escape(versions)}; {seconds}</p>"
-    return claims.table(rows, heading(path)) + made + reasons(path, rows), rows
+    table = claims.table(rows, heading(path)).replace(" open>", ">", 1)  # what fails stands below
+    return "".join((table, made, *reasons(path, rows))), rows
 
 
 def listed(lines):
@@ -54,7 +62,7 @@ class Large(SphinxDirective):
     def run(self):
         every, parts, left = [], [], []
         self.env.note_dependency(str(large.FOLDER))
-        for path in large.pages():
+        for path in scorecard.ordered(large.pages()):
             self.env.note_dependency(str(path))
             if large.table(path).exists():
                 self.env.note_dependency(str(large.table(path)))
