@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := --line-length 78 _build/lint/*.ipynb
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book course check test notebooks serve export lab pdf dist release links scorecard robust bench lint current clean
+.PHONY: help book course check test notebooks serve export lab pdf dist release large links scorecard robust bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -88,6 +88,9 @@ robust: .venv/.ready  ## every claim under 20 fresh roots (hours; goes on where 
 
 bench: .venv/.ready  ## speed against other ways, one table; names what is slower (STORE=1 keeps the table)
 	@OMP_NUM_THREADS=1 PYTHONPATH=lib $(BIN)/python benchmarks/run.py $(if $(STORE),--store)
+
+large: .venv/.ready  ## run the pages at the papers' sizes that have no stored table yet: hours; it goes on when killed
+	@$(BIN)/python book/_ext/large.py
 
 links: .venv/.ready  ## check the external links; needs the network
 	@$(BIN)/jupyter-book build --builder linkcheck --quiet .

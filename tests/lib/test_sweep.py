@@ -1,4 +1,5 @@
 import errno
+import logging
 import os
 import pathlib
 import signal
@@ -318,6 +319,40 @@ def test_a_dask_cluster_gives_the_same_numbers(folder):
         kept = len(entries(folder))
     assert got.identical(want)
     assert kept == 12
+
+
+def dies_once(n, rng):
+    """Kills its own worker at one point, the first time; notes each of its turns."""
+    folder = module.cache_folder()
+    with open(folder / "log", "a") as log:
+        log.write(f"{n} ")
+    if n == 9 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": rng.standard_normal()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_that_dies_takes_nothing_with_it(folder, caplog):
+    """What it had in hand begins anew; all else is evaluated once; no data lay with it alone."""
+    distributed = pytest.importorskip("distributed")
+    folder.mkdir()
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        logging.getLogger("distributed.scheduler").propagate = True
+        got = sweep(dies_once, {"n": range(30)}, 1, progress=False)
+    turns = sorted(map(int, (folder / "log").read_text().split()))
+    assert turns == sorted([*range(30), 9])
+    assert len(entries(folder)) == 30
+    assert "scattered data" not in caplog.text
+    want = sweep(dies_once, {"n": range(30)}, 1, cache=False, progress=False)
+    assert got.identical(want)
 
 
 def test_folder(monkeypatch, tmp_path):

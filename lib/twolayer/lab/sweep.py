@@ -162,7 +162,7 @@ def _evaluate(function, point, entropy, path, known):
     files = []
     if path is not None:
         try:
-            files = sorted(_program.ran() - known)
+            files = sorted(_program.ran().difference(known))
             if any(file == "string" for file, _ in files):
                 raise _program.Unknown(f"{_name(function)} executes code from a string")
             _write(path, files, value)
@@ -183,10 +183,11 @@ def _seeds_of(point, seed, root, paired):
 def _jobs(function, points, seeds, root, paired, cache):
     """The evaluations of a call, each with the file where its result is kept."""
     plain = [{k: _plain(k, v) for k, v in point.items()} for point in points]
-    key, known = None, frozenset()
+    key, known = None, ()
     if cache and _usable(folder := cache_folder()):
         try:
-            known, key = _program.ran(), _program.call()
+            # a tuple: Dask would leave pieces of a set with one worker, to die with it
+            known, key = tuple(_program.ran()), _program.call()
         except _program.Unknown as why:
             _say(f"{why}: results are not kept")
     for point, settings in zip(points, plain, strict=True):
