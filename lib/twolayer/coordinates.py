@@ -26,6 +26,7 @@ __all__ = ["CoordCheck", "coord_check", "movement"]
 
 _MODELS = "it must be a torch.nn.Module, a fitted MLPRegressor or a TwoLayer"
 _MIDWAY = 0.25  # between no power of the width, and the power -1/2
+_ALIVE = 0.1  # of the features
 
 
 class _Look(NamedTuple):
@@ -60,7 +61,7 @@ def movement(
         its outputs at the start; "after", that at the end; "change", that of their difference;
         "weights", the Frobenius norm of its weights' change over that of the weights. Of the whole
         the same ratio twice: "features", of what the last layer takes, and "kernel", of the tangent
-        kernel on `x`.
+        kernel on `x`; and "left", the size of the features at the end over that at the start.
 
     Notes
     -----
@@ -90,6 +91,7 @@ def _compare(start, end):
         "weights": [_ratio(start.weights[k], end.weights[k]) for k in layers],
     }
     whole = {name: _ratio(getattr(start, name), getattr(end, name)) for name in _WHOLE}
+    whole["left"] = _rms(end.features) / (_rms(start.features) or np.nan)
     return xarray.Dataset({k: ("layer", v) for k, v in rows.items()} | whole, {"layer": layers})
 
 
@@ -286,9 +288,10 @@ def coord_check(
     two layers neither depends on the width in mean-field scaling; in NTK scaling features go as
     width^(-1/2), for a neuron's share of the output is of that order, and the kernel as width^(-1),
     a mean over neurons of moves of random sign, or with kinks as width^(-3/4). So "lazy" is: both
-    intervals are below -1/4; "rich": both are between -1/4 and 1/4; "unstable": one is above, or
-    numbers are not finite; else "undecided". To plot sizes against width is the idea of Yang et al.
-    2022, who look at activations.
+    intervals are below -1/4; "rich": both are between -1/4 and 1/4; "unstable": one is above,
+    numbers are not finite, or at some width less than a tenth of the features is left (ReLUs that
+    have died have moved, too); else "undecided". To plot sizes against width is the idea of Yang et
+    al. 2021, who look at activations.
 
     Examples
     --------
@@ -420,7 +423,7 @@ def _powers(table):
 
 def _verdict(table, powers):
     both = table[list(_WHOLE)].to_array()
-    if not np.isfinite(both).all():
+    if not np.isfinite(both).all() or (table.left.mean("seed") < _ALIVE).any():
         return "unstable"
     if not both.any():  # not by a rounding
         return "lazy"

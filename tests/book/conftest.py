@@ -24,7 +24,8 @@ def name(path):
 
 
 PRIMERS = [path for path in CHAPTERS if path.stem.endswith("_primer")]  # no claims, no slider
-SLIDERS = [p for p in CHAPTERS if not p.stem.endswith("_in_depth") and p not in PRIMERS]
+GUIDES = [path for path in CHAPTERS if path.parent == BOOK]  # for a reader's own work
+SLIDERS = [p for p in CHAPTERS if not p.stem.endswith("_in_depth") and p not in PRIMERS + GUIDES]
 
 
 @functools.cache

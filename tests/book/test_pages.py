@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from .conftest import CHAPTERS, COURSE, PAGES, PRIMERS, SLIDERS, name
+from .conftest import CHAPTERS, COURSE, GUIDES, PAGES, PRIMERS, SLIDERS, name
 
 pytestmark = [pytest.mark.browser, pytest.mark.built]
 # the theme's own: thebe is declared twice, and an unset theme is set to auto
@@ -48,6 +48,7 @@ def shared(paths):
 
 
 pages, chapters, sliders = shared(PAGES + COURSE), shared(CHAPTERS), shared(SLIDERS)
+exercised = shared([path for path in CHAPTERS if path not in GUIDES])
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +134,7 @@ def test_a_figure_opens_by_keyboard_and_closes_by_escape(visit):
     assert link.evaluate("link => document.activeElement == link")
 
 
-@chapters
+@exercised
 def test_formulas_are_no_tab_stops(visit):
     assert visit.page.locator("mjx-assistive-mml").count() > 50
     stops = "all => all.filter(m => m.tabIndex == 0 && m.scrollWidth <= m.clientWidth + 1).length"
@@ -176,7 +177,7 @@ def test_the_slider_moves_the_figure_by_mouse_and_by_keyboard(visit):
     assert any(len(d.get_attribute("aria-label")) > 80 for d in described.all())
 
 
-@chapters
+@exercised
 def test_solutions_are_folded_and_open(visit):
     solutions = visit.page.locator(".solution")
     assert solutions.count() >= 2

@@ -9,7 +9,7 @@ import pytest
 
 from twolayer.lab.sweep import load
 
-from .conftest import BOOK, CHAPTERS, COURSE, PAGES, PRIMERS, ROOT, name, source
+from .conftest import BOOK, CHAPTERS, COURSE, GUIDES, PAGES, PRIMERS, ROOT, name, source
 
 
 def marks(paths):
@@ -19,7 +19,7 @@ def marks(paths):
 IN_DEPTH = [path for path in CHAPTERS if path.stem.endswith("_in_depth")]
 TUTORIALS = [path.with_name(path.name.replace("_in_depth", "")) for path in IN_DEPTH]
 chapters = marks(IN_DEPTH + TUTORIALS)
-tutorials, in_depth, primers = map(marks, (TUTORIALS, IN_DEPTH, PRIMERS))
+tutorials, in_depth, primers, guides = map(marks, (TUTORIALS, IN_DEPTH, PRIMERS, GUIDES))
 TUTORIAL = (
     "In two minutes",
     "By hand",
@@ -86,8 +86,8 @@ def cpu_seconds(path):
     return jupytext.read(path.with_suffix(".ipynb")).metadata["cpu_seconds"]
 
 
-def test_every_chapter_is_a_pair_or_a_primer():
-    assert set(CHAPTERS) == {*IN_DEPTH, *TUTORIALS, *PRIMERS}
+def test_every_chapter_is_a_pair_a_primer_or_a_guide():
+    assert set(CHAPTERS) == {*IN_DEPTH, *TUTORIALS, *PRIMERS, *GUIDES}
     assert BOOK / "first_step" / "one_step.md" in TUTORIALS, "the model pair"
 
 
@@ -161,6 +161,24 @@ def test_primer_is_short_and_shows_its_code(path):
     assert cpu_seconds(path) < 5
 
 
+@guides
+def test_guide_has_a_short_recipe_its_size_and_its_claims(path):
+    assert headings(path)[0] == "The recipe"
+    assert headings(path)[-2:] == ["What we checked", "Provenance and limits"]
+    assert words(path) <= 1800
+    shown = [cell for cell in code(path) if not tagged(cell, "hide-input")]
+    assert lines(shown[1]) <= 20, "the recipe, after the sizes"
+    assert sum(map(lines, code(path))) <= 250
+    assert max(map(lines, code(path))) <= 25
+    assert cpu_seconds(path) < 40
+    for check in (
+        test_one_cell_holds_the_sizes,
+        test_every_figure_has_a_caption_and_alt_text,
+        test_claim_table_and_compared_numbers,
+    ):
+        check(path)
+
+
 @in_depth
 def test_in_depth_page_has_its_size(path):
     assert headings(path)[-3:] == ["Exercises", "What we checked", "Provenance and limits"]
@@ -178,14 +196,14 @@ def test_a_chapter_is_followed_by_what_is_behind_it(path):
     assert re.search(want, toc)
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@marks(CHAPTERS)
 def test_checks_have_several_cases(path):
     for cell in code(path):
         if "\n    return ...\n" in cell.source:
             assert re.search(r"check\(\w+, (cases|\[\(.+\), \(.+\)\]), ", cell.source), cell.source
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@marks(CHAPTERS)
 def test_figures_are_no_wider_than_the_page(path):
     """So that their text, of 9.5 points and more, is shown at its own size."""
     for cell in code(path):
@@ -193,7 +211,7 @@ def test_figures_are_no_wider_than_the_page(path):
             assert float(width) <= 7.4
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@marks(CHAPTERS)
 def test_lines_of_code_fit_the_page(path):
     for cell in code(path):
         assert max(map(len, cell.source.splitlines())) <= 78, cell.source

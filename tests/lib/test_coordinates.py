@@ -85,6 +85,8 @@ def test_movement_of_a_network_of_the_book_and_of_the_same_module(rng):
         assert found.change[0] == pytest.approx(np.sqrt(np.mean((z1 - z) ** 2)), rel=1e-12)
         share = np.linalg.norm(W1 - W) / np.linalg.norm(W)
         assert found.weights[0] == pytest.approx(share, rel=1e-12)
+        left = np.linalg.norm(end.features(x)) / np.linalg.norm(start.features(x))
+        assert float(found.left) == pytest.approx(left, rel=1e-12)
     assert list(theirs.layer) == ["first", "readout"]
 
 
@@ -298,6 +300,12 @@ def test_verdicts_at_the_ends(sample):
     for make, verdict in ((still, "lazy"), (too_fast, "unstable"), (faster, "unstable")):
         check = coord_check(make, WIDTHS[:3], *sample, steps=15, rng=rng, seeds=2)
         assert check.verdict == verdict
+
+    def dead(m):
+        model = Net(m, m**-0.5, torch.relu)
+        return model, torch.optim.SGD([model.first.weight, model.first.bias], 3 * m)
+
+    assert coord_check(dead, WIDTHS[:3], *sample, steps=9, rng=rng, seeds=2).verdict == "unstable"
     few = coord_check(mean_field, [2, 3, 4], *sample, steps=5, rng=rng, seeds=2)
     assert few.verdict == "undecided"
 
