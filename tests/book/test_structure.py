@@ -161,6 +161,24 @@ def test_primer_is_short_and_shows_its_code(path):
     assert cpu_seconds(path) < 5
 
 
+@marks([BOOK / "is_your_network_lazy.md"])
+def test_guide_has_a_short_recipe_its_size_and_its_claims(path):
+    assert headings(path)[0] == "The recipe"
+    assert headings(path)[-2:] == ["What we checked", "Provenance and limits"]
+    assert words(path) <= 1800
+    shown = [cell for cell in code(path) if not tagged(cell, "hide-input")]
+    assert lines(shown[1]) <= 20, "the recipe, after the sizes"
+    assert sum(map(lines, code(path))) <= 250
+    assert max(map(lines, code(path))) <= 25
+    assert cpu_seconds(path) < 40
+    for check in (
+        test_one_cell_holds_the_sizes,
+        test_every_figure_has_a_caption_and_alt_text,
+        test_claim_table_and_compared_numbers,
+    ):
+        check(path)
+
+
 @in_depth
 def test_in_depth_page_has_its_size(path):
     assert headings(path)[-3:] == ["Exercises", "What we checked", "Provenance and limits"]
