@@ -344,6 +344,12 @@ FOUND = {
         lambda: T["second_step"].TwoSteps("tanh", "tanh", [math.nan], 0.0),
         r"alpha0=\[nan\] must be",
     ),
+    "one dimension across": (
+        lambda: T["learning_directions"].wide_spectrum(
+            T["learning_directions"].Step(any_settings.data.SingleIndex(2, "tanh"), 1)
+        ),
+        "data.d=2 must be",
+    ),
     "two dimensions": (lambda: list(T["spectra"].gegenbauer([0.0], 2, 3)), "d=2 must be"),
     "moments of no correlations": (
         lambda: T["spectra"].relu_moments([[2.0]], [0.0]),

@@ -185,7 +185,7 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
     Parameters
     ----------
     step : Step
-        On a target of one direction.
+        On a target of one direction, in d >= 4.
     degree : int
         Highest degree of the harmonics across, 4 to 30; what lies beyond is the tail.
 
@@ -200,6 +200,7 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
     link, r = additive(data)
     if r != 1:
         raise ValueError(f"step is on r={r} directions; it must be on one")
+    _checks.integer("data.d", data.d, 4)
     degree = _checks.integer("degree", degree, 4, 30)
     pull, shift = _leading(step)
     biases, powers, g = _over_biases(), _over_cosines(pull), coefficients(link, _TERMS)
