@@ -86,6 +86,13 @@ def cpu_seconds(path):
     return jupytext.read(path.with_suffix(".ipynb")).metadata["cpu_seconds"]
 
 
+@marks(PAGES)
+def test_a_page_has_one_title(path):
+    """The first is what the contents and the browser's tab show."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.M | re.S)
+    assert len(re.findall(r"^# ", text, re.M)) == 1
+
+
 def test_every_chapter_is_a_pair_or_a_primer():
     assert set(CHAPTERS) == {*IN_DEPTH, *TUTORIALS, *PRIMERS, *AROUND}
     assert BOOK / "first_step" / "one_step.md" in TUTORIALS, "the model pair"
