@@ -30,15 +30,15 @@ def integer(name, value, minimum, maximum=math.inf):
     return int(number)
 
 
-def real(name, value, *, minimum=-math.inf, strict=False):
-    """Return `value` as a float, or raise unless it is finite and at least `minimum`."""
+def real(name, value, *, minimum=-math.inf, strict=False, largest=_LARGEST):
+    """Return `value` as a float, or raise unless it is finite and from `minimum` to `largest`."""
     number = _scalar(value)
     if isinstance(number, bool) or not isinstance(number, numbers.Real):
         raise TypeError(f"{name}={value!r} must be a real number")
     if not math.isfinite(number) or number < minimum or (strict and number == minimum):
         raise ValueError(f"{name}={value!r} must be finite{_bound(minimum, strict)}")
-    if abs(number) > _LARGEST:
-        raise ValueError(f"{name}={value!r} must be at most {_LARGEST:g} in size")
+    if abs(number) > largest:
+        raise ValueError(f"{name}={value!r} must be at most {largest:g} in size")
     return float(number)
 
 

@@ -378,10 +378,10 @@ def ridge_risk(setting: FirstStep, eta: float, alpha: float, ridge: float | None
     [0.7343, 0.6957, 0.51]
     """
     _checks.instance("setting", setting, FirstStep)
-    eta = _checks.real("eta", eta, minimum=0)
+    eta = _checks.real("eta", eta, minimum=0, largest=math.inf)
     alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
     if ridge is not None:
-        ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
+        ridge = _checks.real("ridge", ridge, minimum=0, strict=True, largest=math.inf)
     if activations.get(setting.activation).parity != -1 or abs(setting.slope) < 1e-12:
         raise ValueError(f"activation={setting.activation!r} must be odd, with E[sigma'] not 0")
     strength = float(setting.strength(eta))

@@ -65,7 +65,7 @@ def effective_ridge(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.nd
 
 
 def _samples(n):
-    return _checks.real_array("n", n, minimum=0, strict=True)
+    return _checks.real_array("n", n, minimum=1e-50)
 
 
 def _positive(ridge):
