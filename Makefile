@@ -6,7 +6,7 @@ BIN := .venv/bin
 CELLS := --line-length 78 _build/lint/*.ipynb
 PYTEST := OMP_NUM_THREADS=1 TQDM_DISABLE=1 $(BIN)/python -m pytest
 
-.PHONY: help book course check test notebooks serve export lab pdf release links scorecard robust bench lint current clean
+.PHONY: help book course check test notebooks serve export lab pdf dist release large links scorecard robust bench lint current clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -72,8 +72,11 @@ pdf: book  ## print the book and each of its parts, into _build/pdf (needs Chrom
 course: book  ## assignments, slides and handouts, into _build/course (PDF need Chromium)
 	@$(BIN)/python book/_ext/course.py
 
-release: pdf export course  ## what a release attaches, into _build/release: PDF, offline site, notebooks, course
-	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/notebooks.zip _build/release
+dist: .venv/.ready  ## the library as a wheel and as a source archive, into _build/dist
+	@mkdir -p _build && rm -rf _build/dist && $(BIN)/python -m build --no-isolation --outdir _build/dist . > _build/dist.log 2>&1 || { cat _build/dist.log; exit 1; }
+
+release: pdf export course dist  ## what a release attaches, into _build/release: PDF, offline site, notebooks, course, library
+	@rm -rf _build/release && mkdir _build/release && cp _build/pdf/*.pdf _build/notebooks.zip _build/dist/* _build/release
 	@cd _build && ../$(BIN)/python -m zipfile -c release/offline-site.zip html
 	@cd _build/course && ../../$(BIN)/python -m zipfile -c ../release/course.zip assignments slides slides_pdf handouts
 
@@ -83,8 +86,11 @@ scorecard: .venv/.ready  ## print every claim of the executed notebooks; fails w
 robust: .venv/.ready  ## every claim under 20 fresh roots (hours; goes on where it was stopped)
 	@$(BIN)/python book/_ext/robust.py $(if $(ROOTS),--roots $(ROOTS))
 
-bench: .venv/.ready  ## measure speed against straightforward code, as ratios in one run
-	@for script in benchmarks/*.py; do OMP_NUM_THREADS=1 $(BIN)/python $$script || exit 1; done
+bench: .venv/.ready  ## speed against other ways, one table; names what is slower (STORE=1 keeps the table)
+	@OMP_NUM_THREADS=1 PYTHONPATH=lib $(BIN)/python benchmarks/run.py $(if $(STORE),--store)
+
+large: .venv/.ready  ## run the pages at the papers' sizes that have no stored table yet: hours; it goes on when killed
+	@$(BIN)/python book/_ext/large.py
 
 links: .venv/.ready  ## check the external links; needs the network
 	@$(BIN)/jupyter-book build --builder linkcheck --quiet .
@@ -98,4 +104,4 @@ lint: .venv/.ready  ## check style: library, tests, and the chapters' cells
 	@$(BIN)/ruff format --quiet --check $(CELLS)
 
 clean:  ## remove what was built and cached; .venv stays
-	rm -rf _build .pytest_cache .ruff_cache .hypothesis
+	rm -rf _build build .pytest_cache .ruff_cache .hypothesis

@@ -1,19 +1,16 @@
-"""Speed of the exact loss against autograd and against samples, as ratios within one run.
+"""The exact loss against autograd and against samples.
 
-``make bench``. Gradient steps on both layers of a student of 100 neurons in d = 20: the closed-form
+Gradient steps on both layers of a student of 100 neurons in d = 20: the closed-form
 gradient (`simulation.recovering_the_teacher`), autograd on the same closed form, and minibatches as
 large as it takes for the gradient to be known within 1 % (their number follows from the measured
-variance of one sample). Then noisy descent in one stack against one network at a time. One thread.
+variance of one sample). Then noisy descent in one stack against one network at a time.
 """
 
 import math
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from one_step import seconds
+from table import Row, close, race
 
 from twolayer.data import Teacher, sphere
 from twolayer.descent import descend, langevin, sgd
@@ -56,36 +53,36 @@ def batch_for(teacher, W, a, accuracy, rng):
     return math.ceil((second - (mean**2).sum()) / (mean**2).sum() / accuracy**2)
 
 
-def main():
-    """Print one table of ratios."""
+def exact_loss(accuracy=0.01):
+    """Steps on the exact loss, by autograd on it, and on samples for the same accuracy."""
     rng = np.random.default_rng(0)
     teacher = Teacher.random(D, [1.0, -1.0, 1.0], rng)
     W, a = 0.2 * rng.standard_normal((WIDTH, D)), rng.choice([-0.2, 0.2], WIDTH)
+    n = batch_for(teacher, W, a, accuracy, rng)
+    x, y = teacher.sample(min(n, 200_000), rng)
+    net = TwoLayer(W, a * math.sqrt(WIDTH), "abs")
+    method = sgd(x, y, rates={"W": ETA / 2, "a": ETA / 2 * WIDTH}, loss="centred")
     with torch.enable_grad():
-        gap = abs(exact(teacher, W, a)[0] - autograd(teacher, W, a)[0]).max()
-        if not gap < 1e-6:
-            raise AssertionError(f"exact and autograd differ by {gap:.1e}")
-        slow = seconds(autograd, teacher, W, a)
-    fast = seconds(exact, teacher, W, a)
-    print(f"exact loss, m = {WIDTH}, d = {D}: {1e3 * fast / STEPS:.2f} ms a step")
-    print(f"  autograd on the same loss   {slow / fast:7.1f} times as long")
-    for accuracy in (0.1, 0.03, 0.01):
-        n = batch_for(teacher, W, a, accuracy, rng)
-        x, y = teacher.sample(min(n, 200_000), rng)
-        net = TwoLayer(W, a * math.sqrt(WIDTH), "abs")
-        rates = {"W": ETA / 2, "a": ETA / 2 * WIDTH}
-        method = sgd(x, y, rates=rates, loss="centred")
-        sampled = seconds(descend, net, method, 2)
-        ratio = sampled / 2 * STEPS / fast * n / len(x)
-        print(f"  samples for {accuracy:4.0%}: n = {n:8}  {ratio:7.1f} times as long")
+        close("exact loss", exact(teacher, W, a)[0], autograd(teacher, W, a)[0], 1e-6)
+        fast, slow = race(lambda: exact(teacher, W, a), lambda: autograd(teacher, W, a))
+    (sampled,) = race(lambda: descend(net, method, 1), repeats=2)
+    yield Row("exact loss, 20 steps: autograd", fast, slow, "autograd on the same loss")
+    sampled *= STEPS * n / len(x)
+    yield Row("exact loss, 20 steps: samples", fast, sampled, "samples, the gradient within 1 %")
+
+
+def noisy_descent():
+    """A stack of networks against one after the other."""
+    rng = np.random.default_rng(0)
     x = sphere((40, 2), rng)
     noisy = langevin(x, x[:, 0], dt=1.0, weight_decay=0.02, temperature=0.01, rng=rng)
-    for m in (50, 500, 5000):
+    for m in (50, 5000):
         start = TwoLayer(sphere((8, m, 2), rng), np.zeros((8, m)), "relu")
-        together = seconds(descend, start, noisy, 20)
-        alone = sum(seconds(descend, network, noisy, 20) for network in start)
-        print(f"noisy descent, 8 networks of m = {m:4}: one by one {alone / together:.1f} times")
+        together, alone = race(
+            lambda v=start: descend(v, noisy, 20),
+            lambda v=start: [descend(w, noisy, 20) for w in v],
+        )
+        yield Row(f"noisy descent, 8 networks, m = {m}", together, alone, "one after the other")
 
 
-if __name__ == "__main__":
-    main()
+PARTS = (exact_loss, noisy_descent)

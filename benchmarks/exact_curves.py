@@ -1,19 +1,15 @@
-"""Speed of the exact learning curves, as ratios within one run.
+"""The exact learning curves against straightforward code.
 
-``make bench``. Straightforward code is what a notebook would hold: eigenvalues of one matrix of
-size d = 2000, every integral by adaptive quadrature, plain iteration of the fixed point. A better
-baseline takes the inner averages by Gauss-Hermite quadrature. One thread.
+That is what a notebook would hold: eigenvalues of one matrix of size d = 2000, every integral by
+adaptive quadrature, plain iteration of the fixed point. A better baseline takes the inner averages
+by Gauss-Hermite quadrature.
 """
 
 import math
-import os
-import time
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from one_step import seconds
 from scipy.integrate import quad
+from table import Row, close, once, race
 
 from twolayer.hermite import nodes
 from twolayer.theory import _bulk, _spike, exact_curves
@@ -125,25 +121,29 @@ def cold():
     return learning_curve(CONFIG, ALPHAS, RIDGE)
 
 
-if __name__ == "__main__":
-    ours = learning_curve(CONFIG, ALPHAS, RIDGE)
-    warm, first = seconds(learning_curve, CONFIG, ALPHAS, RIDGE), seconds(cold)
-    corrected = seconds(learning_curve, CONFIG, ALPHAS, RIDGE, True)
-    print(f"a curve of {len(ALPHAS)} points:")
-    print(f"  closed form {1e3 * warm:.2f} ms, with its tables {1e3 * first:.2f} ms,", end=" ")
-    print(f"corrected {1e3 * corrected:.2f} ms")
-    for name, adaptive in [("adaptive quadrature", True), ("Gauss-Hermite inside", False)]:
-        start = time.perf_counter()
-        eigenvalues = spectrum(CONFIG, D)
-        paper = [straightforward(CONFIG, eigenvalues, a, RIDGE, adaptive=adaptive) for a in ALPHAS]
-        slow = time.perf_counter() - start
-        print(f"  straightforward, d = {D}, {name}: {slow:.1f} s,", end=" ")
-        print(f"{slow / warm:.0f} times, {slow / first:.0f} times with the tables;", end=" ")
-        print(f"relative difference at most {np.max(abs(paper / ours - 1)):.0e} (finite d)")
+def curve():
+    """A curve of 30 points; the straightforward ones are measured at every tenth, or fifteenth."""
+    first, warm = race(cold, lambda: learning_curve(CONFIG, ALPHAS, RIDGE), repeats=20)
+    spectral, eigenvalues = once(spectrum, CONFIG, D)
+    name = "exact curve of 30 points"
+    for adaptive, some, inside in ((True, 15, "adaptive"), (False, 10, "Gauss-Hermite")):
+        few = ALPHAS[::some]
+        slow, paper = once(
+            lambda few=few, adaptive=adaptive: [
+                straightforward(CONFIG, eigenvalues, a, RIDGE, adaptive=adaptive) for a in few
+            ]
+        )
+        close(name, paper, learning_curve(CONFIG, few, RIDGE), 1e-3)  # finite d
+        other, against = spectral + slow * some, f"by hand, d = {D}, averages {inside}"
+        yield Row(f"{name}: {inside}", first, other, against, 5000 if adaptive else None)
+    yield Row(f"{name}: {inside}, tables at hand", warm, other, against)
+
+
+def steps():
+    """A map of steps, each at its best ridge: 64,000 settings."""
     alpha0, eta = np.geomspace(0.5, 50, 40), np.linspace(0, 15, 40)
-    start = time.perf_counter()
-    step_map("tanh", "sign", alpha0, eta, alpha=2.0)
-    took = time.perf_counter() - start
-    print(
-        f"a map of 40 x 40 steps x 40 ridges: {took:.1f} s, {took / 64000 * 1e6:.0f} us a setting"
-    )
+    took, _ = once(lambda: step_map("tanh", "sign", alpha0, eta, alpha=2.0))
+    yield Row("map of 64,000 settings", took, 5.0, "limit", 1)
+
+
+PARTS = (curve, steps)

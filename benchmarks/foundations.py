@@ -1,24 +1,21 @@
-"""Speed of what the chapters on foundations stand on, as ratios within one run.
+"""What the chapters on foundations stand on: the Gram matrix of the ReLU tangent kernel.
 
-``make bench``. The Gram matrix of the ReLU tangent kernel against a loop over pairs, against Neural
-Tangents where that is installed (see tests/science/test_neural_tangents.py), and against what no
-code can go below. All would give the same numbers: this is checked. One thread.
+Against a loop over pairs, the formula on whole arrays, and Neural Tangents, which lives in an
+environment of its own: NEURAL_TANGENTS names its Python (how to install it: the head of
+tests/science/test_neural_tangents.py). All ways to the same matrix are checked to agree.
 """
 
 import math
 import os
-import warnings
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("NPROC", "1")  # threads of jax
+import subprocess
+import sys
 
 import numpy as np
-from one_step import seconds
-from representations import close, once
+from table import ROOT, Row, close, once, race
 
 from twolayer.kernels import relu_ntk
+
+N, D = 4000, 100
 
 # --- the tangent kernel
 
@@ -40,48 +37,36 @@ def relu_ntk_at_once(x):
     return np.outer(s, s) * (sine + 2 * (np.pi - angle) * cosine) / (2 * np.pi * x.shape[1])
 
 
-def neural_tangents():
-    """x -> their kernel of the same network, compiled, in float64; None without the package."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import jax
-            from neural_tangents import stax
-    except ImportError as error:
-        print(f"  Neural Tangents: skipped, it cannot be imported ({error})")
-        return None
-    jax.config.update("jax_enable_x64", True)
-    kernel = jax.jit(stax.serial(stax.Dense(1), stax.Relu(), stax.Dense(1))[2], static_argnums=2)
-    return lambda x: np.asarray(kernel(x, None, "ntk"))
-
-
-def tangent_kernel(n=4000, d=100, rows=200):
-    """The Gram matrix of `relu_ntk`: how much faster than others, how near to the limit."""
-    x = np.random.default_rng(0).standard_normal((n, d))
-    few, out = x[:rows].tolist(), np.empty((n, n))
-    gemm = seconds(lambda: np.matmul(x, x.T, out=out))
-    cosine = np.clip(x @ x.T / d, -1, 1)
-    arccos = seconds(lambda: np.arccos(cosine, out=out))
-    ours, limit = seconds(relu_ntk, x), gemm + arccos
-    print(f"ReLU tangent kernel, n = {n}, d = {d}, float64: {ours:.2f} s; the limit:", end=" ")
-    print(f"product x x' {gemm:.3f} s and n^2 arccos {arccos:.3f} s: {ours / limit:.1f} times that")
-
+def tangent_kernel(rows=200):
+    """`relu_ntk` against NumPy and against no array at all."""
+    x = np.random.default_rng(0).standard_normal((N, D))
+    few = x[:rows].tolist()
     loop, values = once(lambda: [[relu_ntk_pair(a, b) for b in few] for a in few])
     close("loop", relu_ntk(x[:rows]), values, 1e-7)
-    loop *= (n / rows) ** 2
-    print(f"  loop over pairs {loop:.0f} s, {rows} x {rows} of them scaled:", end=" ")
-    print(f"{loop / ours:.0f} times")
-    rivals = {"all pairs at once, in numpy": relu_ntk_at_once, "Neural Tangents": neural_tangents()}
-    for name, rival in rivals.items():
-        if rival is not None:
-            close(name, rival(x), relu_ntk(x), 1e-8)  # also compiles
-            slow = seconds(rival, x)
-            print(f"  {name} {slow:.2f} s: {slow / ours:.1f} times")
+    close("all pairs at once", relu_ntk_at_once(x), relu_ntk(x), 1e-8)
+    ours, arrays = race(lambda: relu_ntk(x), lambda: relu_ntk_at_once(x))
+    name = f"ReLU tangent kernel, n = {N}"
+    yield Row(f"{name}: loop", ours, loop * (N / rows) ** 2, f"loop over pairs, from {rows}^2")
+    yield Row(f"{name}: arrays", ours, arrays, "the formula on whole arrays")
 
 
-# --- other sections: a function each, named in the loop below
+def neural_tangents():
+    """Their compiled kernel of the same network in float64, measured in their environment."""
+    python = os.environ.get("NEURAL_TANGENTS", sys.executable)
+    quiet = {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3", "NPROC": "1"}  # threads of jax
+    library = {"PYTHONPATH": str(ROOT / "lib")}
+    command = [python, "-W", "ignore", str(ROOT / "benchmarks/neural_tangents_kernel.py")]
+    done = subprocess.run(
+        command, env=os.environ | quiet | library, capture_output=True, text=True, check=False
+    )
+    if done.returncode == 3:
+        print(f"  Neural Tangents: not installed for {python}")
+        return
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    ours, other = map(float, done.stdout.split())
+    name = f"ReLU tangent kernel, n = {N}: Neural Tangents"
+    yield Row(name, ours, other, "Neural Tangents, compiled", 1.0)
 
 
-if __name__ == "__main__":
-    for part in (tangent_kernel,):
-        part()
+PARTS = (tangent_kernel, neural_tangents)

@@ -1,31 +1,20 @@
-"""Speed of gradient descent on many small networks, as ratios within one run.
+"""Gradient descent on many small networks at once against autograd, and one after the other.
 
-``make bench``. All parameters of a stack of k networks by `twolayer.descent.descend`, in one
+All parameters of a stack of k networks by `twolayer.descent.descend`, in one
 batched product with the gradient written out, against the same function on one network after the
 other, autograd with `torch.optim.SGD` on one after the other, and `torch.func` (vmap of grad) on
-all at once. All give the same numbers: this is checked. One thread.
+all at once. All give the same numbers: this is checked.
 """
 
 import math
-import os
-import time
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import torch
-from one_step import REPEATS
+from table import Row, close, race
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 from twolayer.descent import descend, mean_field_rates, sgd
 from twolayer.network import TwoLayer
-
-
-def close(name, a, b, tolerance):
-    """Raise unless two ways give the same numbers."""
-    gap = np.linalg.norm(a - b) / np.linalg.norm(b)
-    if not gap < tolerance:
-        raise AssertionError(f"{name}: relative difference {gap:.1e}, allowed {tolerance:.0e}")
 
 
 def at_once(networks, x, y, rates, steps):
@@ -91,31 +80,22 @@ def tensors(*arrays):
     return [torch.from_numpy(v) for v in arrays]
 
 
-def compare(m, k=8, n=300, d=50):
-    """Milliseconds a step of the k networks, each way."""
-    rngs = [np.random.default_rng(seed) for seed in range(k)]
-    x = np.stack([g.choice([-1.0, 1.0], (n, d)) for g in rngs]).astype("float32")
-    y, rates = x[..., 0] * x[..., 1], mean_field_rates(1.0, m)
-    start = TwoLayer.stack([TwoLayer.mean_field(m, d, "relu", g, dtype="float32") for g in rngs])
-
-    def run(way, steps):
-        begun = time.perf_counter()
-        found = way(start, x, y, rates, steps)
-        return time.perf_counter() - begun, found
-
-    ways, steps = (at_once, in_turn, autograd, vmapped), max(10, 1600 // m)
-    moved = run(in_turn, 10)[1]
-    for way in ways:  # also warms up
-        close(f"{way.__name__}, m = {m}", run(way, 10)[1], moved, 1e-3)
-    times = [[run(way, steps)[0] / steps for way in ways] for _ in range(REPEATS)]
-    ours, *others = 1e3 * np.min(times, axis=0)
-    row = "".join(f"   {t:6.2f} ms {t / ours:5.2f} times" for t in others)
-    print(f"  m = {m:4}   {ours:6.2f} ms{row}")
+def many_networks(k=8, n=300, d=50):
+    """Seconds a step of the k networks, each way, at several widths."""
+    against = ("one after the other", "autograd and SGD, in turn", "torch.func, at once")
+    for m in (8, 128, 512):
+        rngs = [np.random.default_rng(seed) for seed in range(k)]
+        x = np.stack([g.choice([-1.0, 1.0], (n, d)) for g in rngs]).astype("float32")
+        y, rates = x[..., 0] * x[..., 1], mean_field_rates(1.0, m)
+        nets = [TwoLayer.mean_field(m, d, "relu", g, dtype="float32") for g in rngs]
+        start, ways = TwoLayer.stack(nets), (at_once, in_turn, autograd, vmapped)
+        moved = in_turn(start, x, y, rates, 10)
+        for way in ways:  # also warms up
+            close(f"{way.__name__}, m = {m}", way(start, x, y, rates, 10), moved, 1e-3)
+        settings = start, x, y, rates, max(10, 1600 // m)
+        ours, *others = race(*(lambda way=way, v=settings: way(*v) for way in ways))
+        for other, name in zip(others, against, strict=True):
+            yield Row(f"descent on 8 networks, m = {m}: {name.split(',')[0]}", ours, other, name)
 
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print("gradient descent on k = 8 networks, n = 300, d = 50, float32: time of a step of all")
-    print("             at once      descend in turn         autograd and SGD        vmap of grad")
-    for width in (8, 32, 128, 256, 512):
-        compare(width)
+PARTS = (many_networks,)

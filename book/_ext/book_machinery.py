@@ -3,9 +3,13 @@
 import json
 import os
 import pathlib
+import shutil
+import tomllib
 import zlib
 
 import chapters
+
+from twolayer.lab._files import write
 
 ROOT, HERE = chapters.ROOT, pathlib.Path(__file__).parent
 VEGA = ("vega/versions.js", "vega/vega.min.js", "vega/vega-lite.min.js", "vega/vega-embed.min.js")
@@ -38,7 +42,8 @@ def fill(folder):
     from jupyter_cache.base import CacheBundleIn
 
     cache, index = get_cache(str(folder)), folder / "keys.json"
-    known = json.loads(index.read_text("utf-8")) if index.exists() else {}
+    known = _known(index)
+    index.unlink(missing_ok=True)  # until all is in the cache: a build may be killed
     keys = {}
     for path in chapters.chapters():
         name, place = chapters.name(path), chapters.current(path, draft=DRAFT)
@@ -60,7 +65,30 @@ def fill(folder):
             cell.outputs, cell.execution_count = result.outputs, result.execution_count
         bundle = CacheBundleIn(notebook, str(path), data={"execution_seconds": 0.0})
         cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-    index.write_text(json.dumps(keys), "utf-8")
+    write(index, json.dumps(keys))
+
+
+def _known(index):
+    """What the cache holds by its index; nothing where that is missing or damaged."""
+    try:
+        return json.loads(index.read_text("utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def begin(app):
+    """Of a build that was cut off trust nothing: Sphinx takes half a page for a whole one."""
+    mark = pathlib.Path(app.doctreedir, "unfinished")
+    if mark.exists():
+        shutil.rmtree(app.doctreedir)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+
+
+def end(app, error):
+    """The build came to its end."""
+    if error is None:
+        pathlib.Path(app.doctreedir, "unfinished").unlink(missing_ok=True)
 
 
 def configure(app, config):
@@ -72,6 +100,14 @@ def configure(app, config):
     if DRAFT:
         config.nb_execution_raise_on_error = False
     buttons(config)
+    foot(config)
+
+
+def foot(config):
+    """The version, at each page's foot; where several are published, links to the others follow."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    words = f'<p class="version">Version {project["version"]}</p>'
+    config.html_theme_options["extra_footer"] += words  # .github/versions.py finds it
 
 
 def buttons(config):
@@ -112,6 +148,8 @@ def add_charts(app, pagename, templatename, context, doctree):
 
 def setup(app):
     app.connect("config-inited", configure, priority=100)
+    begin(app)
+    app.connect("build-finished", end)
     app.connect("env-get-outdated", outdated)
     app.connect("html-page-context", add_charts)
     code = b"".join(path.read_bytes() for path in sorted(HERE.glob("*.py")))

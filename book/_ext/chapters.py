@@ -10,6 +10,7 @@ fails where a twin is not current, and says what has changed.
 
 import ast
 import base64
+import errno
 import functools
 import hashlib
 import io
@@ -22,12 +23,18 @@ import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MEND = "make notebooks"
+NO_RESULT = {"twolayer._renamed"}  # old names, which no chapter uses (tests/lib/test_renamed.py)
 
 
 def chapters(root=ROOT):
-    """Sources of all chapters: Markdown files paired with a notebook."""
-    files = sorted((root / "book").rglob("*.md"))
+    """Sources of all chapters, Markdown files paired with a notebook; those around them last."""
+    files = sorted((root / "book").rglob("*.md"), key=lambda file: (around(file, root), file))
     return [f for f in files if "formats: ipynb,md:myst" in f.read_text(encoding="utf-8")[:400]]
+
+
+def around(path, root=ROOT):
+    """Whether an executed page is about the whole book: it lies in no part's folder."""
+    return path.parent == root / "book"
 
 
 def name(path, root=ROOT):
@@ -68,7 +75,8 @@ def modules(sources):
         found |= graph.modules.intersection(names)
     found = found.union(*(graph.find_upstream_modules(module) for module in found))
     parents = {m.rpartition(".")[0] for m in found} - {""}
-    return sorted(found | parents.union(*(graph.find_upstream_modules(p) for p in parents)))
+    found |= parents.union(*(graph.find_upstream_modules(p) for p in parents))
+    return sorted(found - NO_RESULT)
 
 
 @functools.cache
@@ -155,10 +163,27 @@ def twin(path):
 def recorded(notebook):
     """The key that an executed notebook (a path or a dict) records; None without one."""
     if isinstance(notebook, pathlib.Path):
-        if not notebook.exists():
-            return None
-        notebook = json.loads(notebook.read_text("utf-8"))
-    return notebook["metadata"].get("twolayer")
+        notebook = _read(notebook)
+    return notebook["metadata"].get("twolayer") if notebook else None
+
+
+def _read(path):
+    """A notebook as a dict; None where there is none, or where the file is damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        found = None
+    if isinstance(found, dict) and isinstance(found.get("metadata"), dict) and found.get("cells"):
+        return found
+    _say(f"{path}: damaged, no whole notebook; `{MEND}` runs the chapter again")
+    return None
+
+
+@functools.cache  # each line once
+def _say(line):
+    print(line, file=sys.stderr, flush=True)
 
 
 def hero(notebook):
@@ -193,6 +218,17 @@ def stale(root=ROOT):
         for path, why in reasons.items()
         if why
     }
+
+
+def in_a_line(main, *arguments):
+    """Run a command's `main`: what the disk refuses is a line that says where, no traceback."""
+    try:
+        return main(*arguments)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+            raise
+        line = f"{error.filename or ROOT} cannot be written: {error.strerror}."
+        return f"{line} What finished is kept; the same command goes on from there"
 
 
 def main(option=""):

@@ -20,6 +20,8 @@ import yaml
 from assignments import OUT
 from notebooks import say
 
+from twolayer.lab._files import write
+
 COURSE, KEYS = chapters.ROOT / "course", OUT / "keys.json"
 HERE = chapters.pathlib.Path(__file__).parent
 
@@ -88,7 +90,7 @@ def printed_products():
 def handed_out():
     """The tutorials, and the pages in depth that assignments ask about."""
     also = {name for week in plan()["weeks"] for name in week["also"]}
-    pages = chapters.chapters()
+    pages = [p for p in chapters.chapters() if not chapters.around(p)]
     return [p for p in pages if not p.stem.endswith("_in_depth") or chapters.name(p) in also]
 
 
@@ -102,13 +104,17 @@ def handout_products():
 
 
 def known():
-    return json.loads(KEYS.read_text("utf-8")) if KEYS.exists() else {}
+    try:
+        return json.loads(KEYS.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        say(f"{KEYS}: damaged, so that all is made again")
+        return {}
 
 
 def keep(keys):
-    half = KEYS.with_suffix(".part")
-    half.write_text(json.dumps(keys, indent=1, sort_keys=True), "utf-8")
-    os.replace(half, KEYS)
+    write(KEYS, json.dumps(keys, indent=1, sort_keys=True))
 
 
 def make(products, pool):
@@ -116,6 +122,8 @@ def make(products, pool):
     keys, running = known(), {}
     for name, key, function, arguments, made in products:
         if keys.get(name) != key or not made.exists():
+            if keys.pop(name, None):
+                keep(keys)  # half a product is not the old one: its key may come back
             running[pool.submit(timed, function, *arguments)] = name, key
     for done, future in enumerate(concurrent.futures.as_completed(running), 1):
         name, key = running[future]
@@ -154,4 +162,4 @@ def main(only=""):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(chapters.in_a_line(main, *sys.argv[1:]))

@@ -23,6 +23,8 @@ from markupsafe import Markup
 from prose import MATH, Prose, plain
 from sphinx.errors import SphinxError
 
+from twolayer.lab._files import write
+
 FOLDER, SITE_FOLDER, BRANCH = chapters.ROOT / "_build" / "notebooks", "_notebooks", "notebooks"
 TEXTS = chapters.ROOT / "_build" / "course" / "texts.json"
 HIDDEN = {"hide-input", "hide-cell"}
@@ -269,12 +271,12 @@ def finish(app, error):
             faults.append(f"{name}.ipynb, cell {cell}: {kind} {words!r}")
         file = FOLDER / f"{name}.ipynb"
         file.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(new, file)
+        write(file, nbformat.writes(new) + "\n")
     if repository := address("BOOK_REPOSITORY"):  # what Binder installs
         (FOLDER / "requirements.txt").write_text(f"twolayer @ git+{repository}\n", "utf-8")
         (FOLDER / "runtime.txt").write_text("python-3.11\n", "utf-8")
     TEXTS.parent.mkdir(parents=True, exist_ok=True)
-    TEXTS.write_text(json.dumps(course, indent=1), "utf-8")
+    write(TEXTS, json.dumps(course, indent=1))
     if faults:
         raise SphinxError("markup is left in exported notebooks:\n" + "\n".join(faults))
     shutil.rmtree(site := pathlib.Path(app.outdir, SITE_FOLDER), ignore_errors=True)

@@ -9,6 +9,8 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from docutils.statemachine import StringList
 
+from twolayer.lab._files import write
+
 FOLDER = chapters.ROOT / "_build" / "gallery"
 
 
@@ -32,7 +34,7 @@ def card(path):
     image, alternative = picture(notebook)
     place = FOLDER / f"{path.stem}.png"
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(image)
+    write(place, image)
     text = "\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
     title = re.search(r"^# (.+)$", text, re.M)[1]
     (sentence, *_) = re.findall(r"\*\*([^*]{60,})\*\*", text)
@@ -52,7 +54,8 @@ class Gallery(Directive):
         lines = ["::::{grid} 1 2 2 2", ":gutter: 3", ""]
         for _, group in scorecard.parts(chapters.chapters()):
             for chapter, *_ in group:
-                lines += [*card(chapter), ""]
+                if not chapters.around(chapter):
+                    lines += [*card(chapter), ""]
         box = nodes.container(classes=["gallery"])
         self.state.nested_parse(StringList([*lines, "::::"], "gallery"), self.content_offset, box)
         return [box]

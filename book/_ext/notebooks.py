@@ -21,9 +21,11 @@ import time
 
 import jupytext
 import nbformat
-from chapters import MEND, ROOT, chapters, current, hero, key, name, store, twin
+from chapters import MEND, ROOT, chapters, current, hero, in_a_line, key, name, store, twin
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+
+from twolayer.lab._files import write
 
 TIMEOUT = 600  # seconds a cell, as in _config.yml
 
@@ -104,6 +106,11 @@ def run_cells(notebook, path, sweeps, *, draft=False):
             clients.discard(client)
 
 
+def sweeps_of(path):
+    """Where the sweeps of a chapter lie until its results are kept: a killed run goes on."""
+    return ROOT / "_build" / "sweep" / name(path)
+
+
 def execute(path, *, draft=False):
     """Execute a chapter in its folder: the notebook with its outputs and its key.
 
@@ -112,11 +119,9 @@ def execute(path, *, draft=False):
     """
     notebook, run_of = jupytext.read(path), key(path)
     notebook.cells.append(nbformat.v4.new_code_cell("import time\nprint(time.process_time())"))
-    sweeps = ROOT / "_build" / "sweep" / name(path)  # kept until the run is whole: it can go on
+    sweeps = sweeps_of(path)
     resumed = sweeps.exists()
     run_cells(notebook, path, sweeps, draft=draft)
-    if not stopping.is_set():
-        shutil.rmtree(sweeps, ignore_errors=True)
     clock = notebook.cells.pop()
     for index, cell in enumerate(notebook.cells):
         cell.id = f"cell-{index:03d}"
@@ -134,9 +139,7 @@ def execute(path, *, draft=False):
 def keep(notebook, place):
     """Write an executed notebook in one piece: whoever reads it never sees half of one."""
     place.parent.mkdir(parents=True, exist_ok=True)
-    half = place.with_suffix(".part")
-    nbformat.write(notebook, half)
-    os.replace(half, place)
+    write(place, nbformat.writes(notebook) + "\n")
 
 
 def write_twin(path, source):
@@ -153,7 +156,7 @@ def write_twin(path, source):
         if entry in kept["metadata"]:
             notebook.metadata[entry] = kept["metadata"][entry]
     if image := hero(notebook):
-        (ROOT / "book" / "figures" / f"{path.stem}.png").write_bytes(image)
+        write(ROOT / "book" / "figures" / f"{path.stem}.png", image)
     keep(notebook, twin(path))
 
 
@@ -195,6 +198,7 @@ def run_all(paths, draft=False):
                 o.output_type == "error" for c in notebook.cells for o in c.get("outputs", ())
             )
             keep(notebook, store(path, draft=errors))
+            shutil.rmtree(sweeps_of(path), ignore_errors=True)
             done += 1
             seconds = time.monotonic() - begun[path]
             say(f"{done} of {len(paths)}: {name(path)}, {seconds:.0f} s")
@@ -226,6 +230,9 @@ def main():
     if missing:
         kept = len(every) - len(missing)
         say(f"{kept} of {len(every)} chapters are current, {len(missing)} to run")
+    probe = ROOT / "_build" / "probe"
+    keep(nbformat.v4.new_notebook(), probe)  # before hours of work that could not be kept
+    probe.unlink()
     failed = run_all(missing, options.draft)
     if failed:
         print(
@@ -247,4 +254,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(in_a_line(main))

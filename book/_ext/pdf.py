@@ -18,6 +18,7 @@ import urllib.parse
 import pypdf
 import yaml
 from bs4 import BeautifulSoup
+from chapters import in_a_line
 from pypdf.generic import NameObject, TextStringObject
 
 logging.getLogger("pypdf").setLevel(logging.ERROR)  # Chromium counts its objects otherwise
@@ -275,4 +276,4 @@ def main(*names):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(in_a_line(main, *sys.argv[1:]))

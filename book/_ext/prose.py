@@ -47,7 +47,8 @@ class Prose:
     """
 
     def __init__(self, env, name, link, image, *, anchors):
-        self.numbers, self.sections = env.toc_fignumbers.get(name, {}), env.toc_secnumbers[name]
+        self.numbers = env.toc_fignumbers.get(name, {})
+        self.sections = env.toc_secnumbers.get(name, {})  # a page around the book has none
         self.link, self.image, self.anchors, self.level = link, image, anchors, 0
 
     def number(self, kind, node):

@@ -24,10 +24,10 @@ def link(page, words):
 
 
 def entry(number, pages, places):
-    """A chapter: its number, title and links, and the checks of all its pages."""
+    """A chapter: its number (None around the book), title and links, and its pages' checks."""
     text = pages[0].read_text(encoding="utf-8")
     title = next(line[2:] for line in text.splitlines() if line.startswith("# "))
-    links = [link(pages[0], f"{number}. {html.escape(title)}")]
+    links = [link(pages[0], f"{number}. {html.escape(title)}" if number else html.escape(title))]
     links += [link(page, "in depth") for page in pages[1:]]
     heading = f'<span class="chapter">{" · ".join(links)}</span>'
     if not all(places):
@@ -40,7 +40,9 @@ def entry(number, pages, places):
 def total(rows, count):
     """The line above all chapters."""
     checks, _, words = claims.verdict(rows).partition(", ")
-    return f"{checks} in {count} {'chapter' if count == 1 else 'chapters'}: {words}."
+    return (
+        f"{checks} in {count} {'chapter' if count == 1 else 'chapters'} and around them: {words}."
+    )
 
 
 class Scorecard(SphinxDirective):
@@ -55,12 +57,13 @@ class Scorecard(SphinxDirective):
             section = nodes.section(ids=[nodes.make_id(caption)])
             section += nodes.title(caption, caption)
             for pages in group:
-                number += 1
+                numbered = not chapters.around(pages[0])
+                number += numbered
                 if not scorecard.claiming(pages):
                     continue
-                count += 1
+                count += numbered
                 places = [chapters.current(page, draft=DRAFT) for page in pages]
-                text, rows = entry(number, pages, places)
+                text, rows = entry(number if numbered else None, pages, places)
                 section += nodes.raw("", text, format="html")
                 every += rows
             sections.append(section)

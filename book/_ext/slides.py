@@ -19,6 +19,8 @@ import notebooks
 from assignments import OUT, texts
 from exercises import needed, statements
 
+from twolayer.lab._files import write
+
 DECKS, SOURCE = chapters.ROOT / "course" / "decks", OUT / "decks"
 SLIDES, PDF = OUT / "slides", OUT / "slides_pdf"
 # inches of a figure, and how many pixels of a slide show one of its own (200 an inch): text of
@@ -124,9 +126,9 @@ def draw(path, labels, folder, prelude=SMALL):
             continue
         shown = (o["data"] for o in cell.outputs if "data" in o)
         image = next(data["image/png"] for data in shown if "image/png" in data)
-        (folder / f"{label}.png").write_bytes(base64.b64decode(image))
+        write(folder / f"{label}.png", base64.b64decode(image))
         alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt") or hero_text(path)
-        (folder / f"{label}.json").write_text(json.dumps(" ".join(alt.split())), "utf-8")
+        write(folder / f"{label}.json", json.dumps(" ".join(alt.split())))
 
 
 def hero_text(path):
@@ -173,9 +175,9 @@ def write_sources():
         file.unlink()
     for deck in decks():
         text = expanded(deck.read_text("utf-8"))
-        (SOURCE / deck.name).write_text(f"---\norphan: true\n---\n{text}", "utf-8")
+        write(SOURCE / deck.name, f"---\norphan: true\n---\n{text}")
     names = "\n".join(f"- [{title(deck)}]({deck.stem}.md)" for deck in decks())
-    (SOURCE / "index.md").write_text(f"# Slides\n\n## Lectures\n\n{names}\n", "utf-8")
+    write(SOURCE / "index.md", f"# Slides\n\n## Lectures\n\n{names}\n")
     static = SOURCE / "_static"
     shutil.copytree(chapters.ROOT / "book/_static/mathjax", static / "mathjax", dirs_exist_ok=True)
     shutil.copy(DECKS / "slides.css", static)

@@ -12,6 +12,8 @@ and what is allowed. Docstrings name only errors and warnings beyond these.
 
 import importlib
 
+from . import _renamed
+
 __all__ = [
     "activations",
     "data",
@@ -37,8 +39,12 @@ def __getattr__(name: str):
         from importlib.metadata import version
 
         return version("twolayer")
-    raise AttributeError(f"module 'twolayer' has no attribute {name!r}")
+    return _old_names(name)
 
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__, "__version__"])
+
+
+_old_names = _renamed.names_of(__name__)
+_renamed.keep_modules()

@@ -6,6 +6,8 @@ import warnings
 
 import numpy as np
 
+_LARGEST = 1e50  # of a setting: its powers stay in range
+
 
 def positive_int(name, value):
     """Return `value` as an int, or raise unless it is a positive integer."""
@@ -28,13 +30,15 @@ def integer(name, value, minimum, maximum=math.inf):
     return int(number)
 
 
-def real(name, value, *, minimum=-math.inf, strict=False):
-    """Return `value` as a float, or raise unless it is finite and at least `minimum`."""
+def real(name, value, *, minimum=-math.inf, strict=False, largest=_LARGEST):
+    """Return `value` as a float, or raise unless it is finite and from `minimum` to `largest`."""
     number = _scalar(value)
     if isinstance(number, bool) or not isinstance(number, numbers.Real):
         raise TypeError(f"{name}={value!r} must be a real number")
     if not math.isfinite(number) or number < minimum or (strict and number == minimum):
         raise ValueError(f"{name}={value!r} must be finite{_bound(minimum, strict)}")
+    if abs(number) > largest:
+        raise ValueError(f"{name}={value!r} must be at most {largest:g} in size")
     return float(number)
 
 
@@ -93,9 +97,33 @@ def real_array(name, value, ndim=None, *, minimum=-math.inf, strict=False, dtype
     return out
 
 
+def instance(name, value, *kinds):
+    """Return `value`, or raise unless it is of one of these classes."""
+    if not isinstance(value, kinds):
+        allowed = " or a ".join(kind.__name__ for kind in kinds)
+        raise TypeError(f"{name}={value!r} must be a {allowed}")
+    return value
+
+
+def one_network(name, value):
+    """Return `value`, or raise unless it is one `twolayer.network.TwoLayer`, no stack."""
+    if not hasattr(value, "preactivations"):  # its class comes with torch
+        raise TypeError(f"{name}={value!r} must be a TwoLayer")
+    if value.shape:
+        raise ValueError(f"{name} is a stack of shape {value.shape}; give one of them")
+    return value
+
+
+def link(name, value):
+    """Return a name or a callable; Hermite coefficients as a tuple, which a cache can keep."""
+    if isinstance(value, str) or callable(value):
+        return value
+    return tuple(real_array(name, value, 1).tolist())
+
+
 def one_of(name, value, allowed):
     """Return `value`, or raise unless it is one of `allowed`."""
-    if value not in allowed:
+    if isinstance(value, np.ndarray) or value not in allowed:
         raise ValueError(f"{name}={value!r} is unknown; allowed: {', '.join(map(repr, allowed))}")
     return value
 
@@ -163,6 +191,15 @@ def tensor(name, value, ndim, *, dtype=None, device=None):
     if not hidden and not torch.isfinite(out.detach().sum()) and not torch.isfinite(out).all():
         raise ValueError(f"{name} holds non-finite values; every entry must be finite")
     return out
+
+
+def broadcast(**arrays):
+    """The arrays at their common shape, or raise where they have none."""
+    try:
+        return np.broadcast_arrays(*arrays.values())
+    except ValueError:
+        shapes = ", ".join(f"{name} has shape {np.shape(v)}" for name, v in arrays.items())
+        raise ValueError(f"{shapes}; they must broadcast") from None
 
 
 def same_length(name_x, x, name_y, y):

@@ -204,9 +204,14 @@ def get(activation: str | Activation) -> Activation:
         return activation
     if not isinstance(activation, str):
         raise TypeError(f"activation={activation!r} must be a name or an Activation")
-    if activation in _ALL:
-        return _ALL[activation]
-    if match := re.fullmatch(r"he([1-9]\d?)", activation):
+    return named("activation", activation)
+
+
+def named(argument, name):
+    """The activation of a name; an error speaks of it as this argument."""
+    if name in _ALL:
+        return _ALL[name]
+    if match := re.fullmatch(r"he([1-9]\d?)", name):
         return hermite(int(match[1]))
     names = f"{', '.join(NAMES)}, he{{k}} for an integer k from 1 to 99"
-    raise ValueError(f"activation={activation!r} is unknown; allowed: {names}")
+    raise ValueError(f"{argument}={name!r} is unknown; allowed: {names}")

@@ -48,7 +48,7 @@ def as_link(link: str | Callable | Sequence[float]) -> Callable:
     array([3.])
     """
     if isinstance(link, str):
-        return activations.get(link)
+        return activations.named("link", link)
     if callable(link):
         return link
     c = _checks.real_array("link", link)
@@ -489,9 +489,7 @@ def _freeze(model, **values):
 def _own(link):
     """A link, checked: coefficients as a tuple of their own, which hashes and can't change."""
     as_link(link)
-    if isinstance(link, str) or callable(link):
-        return link
-    return tuple(_checks.real_array("link", link).tolist())
+    return _checks.link("link", link)
 
 
 def _inputs(x, d):

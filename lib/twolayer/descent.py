@@ -156,7 +156,8 @@ def mean_field_rates(eta: float, m: int) -> Rates:
     >>> mean_field_rates(2.0, m=10)
     {'W': 20.0, 'b': 6.0, 'a': 2.0}
     """
-    eta, m = _checks.real("eta", eta, minimum=0, strict=True), _checks.positive_int("m", m)
+    eta = _checks.real("eta", eta, minimum=0, strict=True, largest=math.inf)
+    m = _checks.positive_int("m", m)
     return {"W": eta * m, "b": 0.3 * eta * m, "a": eta}
 
 
@@ -231,7 +232,7 @@ def _checked_rates(rates):
         raise TypeError(f"rates={rates!r} must be a dict of step sizes of 'W', 'b', 'a'")
     for name, rate in rates.items():
         _checks.one_of("rates", name, ("W", "b", "a"))
-        _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True)
+        _checks.real(f"rates[{name!r}]", rate, minimum=0, strict=True, largest=math.inf)
     if not rates:
         raise ValueError("rates must name at least one of 'W', 'b', 'a'")
     return dict(rates)
@@ -562,7 +563,7 @@ def population(
     >>> descend(TwoLayer([[4.0, 0.0]], [2.0], "relu"), bowl, 2).W
     array([[1., 0.]])
     """
-    eta = _checks.real("eta", eta, minimum=0, strict=True)
+    eta = _checks.real("eta", eta, minimum=0, strict=True, largest=math.inf)
     decay = _checks.real_array("weight_decay", weight_decay, minimum=0)
 
     def init(network, steps):

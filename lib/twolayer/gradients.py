@@ -111,7 +111,7 @@ def gradient_step(network: TwoLayer, x: ArrayLike, y: ArrayLike, eta: float) -> 
     >>> gradient_step(net, [[1.0, 2.0]], [3.0], eta=0.5).W
     array([[1.5, 3. ]])
     """
-    eta = _checks.real("eta", eta)
+    eta = _checks.real("eta", eta, largest=math.inf)
     with np.errstate(over="ignore"):
         H = descent_direction(network, x, y)
         W = network._parts(H)[0] + eta * H

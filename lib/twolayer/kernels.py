@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twolayer import _checks
+from twolayer import _checks, _renamed
 
 __all__ = [
     "RotationInvariant",
@@ -29,7 +29,10 @@ __all__ = [
     "relu_ntk_deviation",
 ]
 
-_BLOCK = 2**16  # entries at a time: what a profile computes on the way stays in cache
+__getattr__ = _renamed.names_of(__name__)
+
+_SIDE = 240  # of a tile: what a profile computes on the way stays in cache; no power of 2, whose
+# rows would share a few places of the cache when the tile is mirrored
 
 
 def _rows(x, z):
@@ -73,15 +76,16 @@ class RotationInvariant:
         x, z, out = _rows(x, z)
         s, unit = _norms(x)
         t, other = (s, unit) if z is x else _norms(z)
-        cosine = unit @ other.T
-        if z is x:  # a rounding of 1 would be its root in the angle
-            np.fill_diagonal(cosine, s > 0)
-        step = 1 + _BLOCK // max(1, len(z))
-        for i in range(0, len(x), step):
-            block = cosine[i : i + step]
-            np.clip(block, -1, 1, out=block)
-            block[:] = self.profile(s[i : i + step, None], t, block)
-        return out(cosine)
+        values = np.empty((len(x), len(z)))
+        for i, j in _tiles(len(x), len(z), symmetric=z is x):
+            cosine = unit[i] @ other[j].T
+            if z is x and i == j:  # a rounding of 1 would be its root in the angle
+                np.fill_diagonal(cosine, s[i] > 0)
+            np.clip(cosine, -1, 1, out=cosine)
+            values[i, j] = tile = self.profile(s[i, None], t[j], cosine)
+            if z is x and i != j:
+                values[j, i] = np.transpose(tile)
+        return out(values)
 
     def with_bias(self, bias_std: float = 1.0) -> RotationInvariant:
         """The kernel of networks with biases b ~ N(0, bias_std^2): inputs get one constant more.
@@ -108,6 +112,15 @@ class RotationInvariant:
         return RotationInvariant(f"{self.name}, even", profile)
 
 
+def _tiles(n, columns, symmetric):
+    """Slices of rows and of columns; of a symmetric matrix without what lies below the diagonal."""
+    wide = min(_SIDE, max(1, columns))
+    tall = wide if symmetric else _SIDE**2 // wide
+    for i in range(0, n, tall):
+        for j in range(i if symmetric else 0, columns, wide):
+            yield slice(i, min(i + tall, n)), slice(j, min(j + wide, columns))
+
+
 def _norms(x):
     """Norms of rows in units of sqrt(d), and the rows without them."""
     length = np.linalg.norm(x, axis=1)
@@ -126,15 +139,20 @@ def _even(profile, s, t, cosine):
 
 
 def _arc_cosine(s, t, cosine):
-    angle = np.arccos(cosine)
-    # eq-lr-arc
-    return s * t * (np.sqrt(1 - cosine * cosine) + (np.pi - angle) * cosine) / (2 * np.pi)
+    return _sine_and_rest(s, t, cosine, 1)  # eq-lr-arc
 
 
 def _relu_ntk(s, t, cosine):
-    angle = np.arccos(cosine)
-    # eq-lr-ntk
-    return s * t * (np.sqrt(1 - cosine * cosine) + 2 * (np.pi - angle) * cosine) / (2 * np.pi)
+    return _sine_and_rest(s, t, cosine, 2)  # eq-lr-ntk
+
+
+def _sine_and_rest(s, t, cosine, weight):
+    """s t (sin + weight (pi - angle) cos) / (2 pi), from the rest pi - angle = arccos(-cos)."""
+    values = np.arccos(-cosine)
+    values *= weight * cosine
+    values += np.sqrt((1 - cosine) * (1 + cosine))  # 1 - cos^2 would round near 1
+    root = math.sqrt(0.5 / math.pi)  # into the norms: one product less, and symmetric
+    return values * ((root * s) * (root * t))
 
 
 #: E[relu(w . x) relu(w . z)] over w ~ N(0, I/d): random ReLU features of infinite width. At the

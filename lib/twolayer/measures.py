@@ -1,16 +1,19 @@
 """What a first layer has learnt, or would learn: spectra, cosines, overlaps, accuracy.
 
-Where a function takes a first layer `W`, it also takes a whole network: a `TwoLayer`, or any
-`torch.nn.Module`, of which it reads the first parameter with two axes or more.
+Where a function takes a first layer `W`, it also takes a whole network: a `TwoLayer`, any
+`torch.nn.Module`, of which it reads the first parameter with two axes or more, or scikit-learn's
+`MLPRegressor`, fitted.
 """
 
 import math
+import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from twolayer import _checks
+from twolayer import _checks, _renamed
 
 __all__ = [
     "accuracy",
@@ -22,6 +25,8 @@ __all__ = [
     "squared_overlap",
     "subspace_overlap",
 ]
+
+__getattr__ = _renamed.names_of(__name__)
 
 _DENSE = 64  # the smaller side of a matrix up to which all singular values cost as little as one
 
@@ -322,7 +327,21 @@ def _layer(name, value):
             if not weights:
                 raise TypeError(f"{name} is a {type(value).__name__} without a layer of weights")
             value = weights[0]
+        elif hasattr(value, "hidden_layer_sizes"):  # of scikit-learn
+            value = _fitted(value).coefs_[0].T
+        elif not isinstance(value, Sequence | numbers.Real | None):
+            raise TypeError(
+                f"{name} is a {type(value).__name__}; it must be a matrix, a TwoLayer, a "
+                "torch.nn.Module or a fitted MLPRegressor"
+            )
     return _checks.real_array(name, value, 2, copy=False)
+
+
+def _fitted(model):
+    from sklearn.utils.validation import check_is_fitted
+
+    check_is_fitted(model)
+    return model
 
 
 def _triangle(W):

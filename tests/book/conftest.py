@@ -23,8 +23,9 @@ def name(path):
     return pathlib.Path(os.path.relpath(path, BOOK)).with_suffix("").as_posix()
 
 
+AROUND = [path for path in CHAPTERS if chapters.around(path)]  # of the whole book
 PRIMERS = [path for path in CHAPTERS if path.stem.endswith("_primer")]  # no claims, no slider
-SLIDERS = [p for p in CHAPTERS if not p.stem.endswith("_in_depth") and p not in PRIMERS]
+SLIDERS = [p for p in CHAPTERS if not p.stem.endswith("_in_depth") and p not in PRIMERS + AROUND]
 
 
 @functools.cache

@@ -56,6 +56,7 @@ def test_make_help_lists_every_target():
         "notebooks",
         "serve",
         "pdf",
+        "dist",
         "release",
         "scorecard",
         "bench",

@@ -9,7 +9,7 @@ import pytest
 
 from twolayer.lab.sweep import load
 
-from .conftest import BOOK, CHAPTERS, COURSE, PAGES, PRIMERS, ROOT, name, source
+from .conftest import AROUND, BOOK, CHAPTERS, COURSE, PAGES, PRIMERS, ROOT, name, source
 
 
 def marks(paths):
@@ -86,8 +86,15 @@ def cpu_seconds(path):
     return jupytext.read(path.with_suffix(".ipynb")).metadata["cpu_seconds"]
 
 
+@marks(PAGES)
+def test_a_page_has_one_title(path):
+    """The first is what the contents and the browser's tab show."""
+    text = re.sub(r"^```.*?^```", "", path.read_text("utf-8"), flags=re.M | re.S)
+    assert len(re.findall(r"^# ", text, re.M)) == 1
+
+
 def test_every_chapter_is_a_pair_or_a_primer():
-    assert set(CHAPTERS) == {*IN_DEPTH, *TUTORIALS, *PRIMERS}
+    assert set(CHAPTERS) == {*IN_DEPTH, *TUTORIALS, *PRIMERS, *AROUND}
     assert BOOK / "first_step" / "one_step.md" in TUTORIALS, "the model pair"
 
 
@@ -161,6 +168,24 @@ def test_primer_is_short_and_shows_its_code(path):
     assert cpu_seconds(path) < 5
 
 
+@marks([BOOK / "is_your_network_lazy.md"])
+def test_guide_has_a_short_recipe_its_size_and_its_claims(path):
+    assert headings(path)[0] == "The recipe"
+    assert headings(path)[-2:] == ["What we checked", "Provenance and limits"]
+    assert words(path) <= 1800
+    shown = [cell for cell in code(path) if not tagged(cell, "hide-input")]
+    assert lines(shown[1]) <= 20, "the recipe, after the sizes"
+    assert sum(map(lines, code(path))) <= 250
+    assert max(map(lines, code(path))) <= 25
+    assert cpu_seconds(path) < 40
+    for check in (
+        test_one_cell_holds_the_sizes,
+        test_every_figure_has_a_caption_and_alt_text,
+        test_claim_table_and_compared_numbers,
+    ):
+        check(path)
+
+
 @in_depth
 def test_in_depth_page_has_its_size(path):
     assert headings(path)[-3:] == ["Exercises", "What we checked", "Provenance and limits"]
@@ -178,6 +203,14 @@ def test_a_chapter_is_followed_by_what_is_behind_it(path):
     assert re.search(want, toc)
 
 
+@marks(AROUND)
+def test_a_page_around_the_book_has_its_size_and_its_checks(path):
+    assert words(path) <= 2000
+    assert max(map(lines, code(path))) <= 32
+    assert sum("claims.verify()" in cell.source for cell in code(path)) == 1
+    assert cpu_seconds(path) < 40
+
+
 @marks(IN_DEPTH + TUTORIALS + PRIMERS)
 def test_checks_have_several_cases(path):
     for cell in code(path):
@@ -185,7 +218,7 @@ def test_checks_have_several_cases(path):
             assert re.search(r"check\(\w+, (cases|\[\(.+\), \(.+\)\]), ", cell.source), cell.source
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@marks(CHAPTERS)
 def test_figures_are_no_wider_than_the_page(path):
     """So that their text, of 9.5 points and more, is shown at its own size."""
     for cell in code(path):
@@ -193,13 +226,13 @@ def test_figures_are_no_wider_than_the_page(path):
             assert float(width) <= 7.4
 
 
-@marks(IN_DEPTH + TUTORIALS + PRIMERS)
+@marks(CHAPTERS)
 def test_lines_of_code_fit_the_page(path):
     for cell in code(path):
         assert max(map(len, cell.source.splitlines())) <= 78, cell.source
 
 
-@chapters
+@marks(IN_DEPTH + TUTORIALS + AROUND)
 def test_one_cell_holds_the_sizes(path):
     (parameters,) = code(path, tag="parameters")
     if path not in TUTORIALS:
@@ -208,7 +241,7 @@ def test_one_cell_holds_the_sizes(path):
     assert "papermill" in parameters.source
 
 
-@chapters
+@marks(IN_DEPTH + TUTORIALS + AROUND)
 def test_every_figure_has_a_caption_and_alt_text(path):
     for cell in code(path):
         if "plt.subplots" in cell.source and not tagged(cell, "hero"):
@@ -304,6 +337,10 @@ def test_stored_tables_say_how_they_were_made():
         assert len(table) > 0
         assert not table.isna().any(axis=None)
         command = path.read_text("utf-8").splitlines()[0]
+        if command.startswith("# command: none; facts that others published"):
+            assert {"repository", "file", "commit"} <= set(table)
+            assert f'"{path.stem}"' in (BOOK / f"{path.stem}.md").read_text("utf-8")
+            continue
         (page,) = re.findall(r"papermill -p STORE True (\w+)\.ipynb", command)
         assert page.removesuffix("_in_depth") == path.stem
         (chapter,) = BOOK.rglob(f"{page}.md")

@@ -18,6 +18,7 @@ workflows = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.ste
 MAY_WRITE = {
     "weekly.report": {"issues"},
     "release.publish": {"contents"},
+    "release.pypi": {"id-token"},
     "pages.deploy": {"pages", "id-token"},
     "pages.notebooks": {"contents"},
 }
@@ -29,6 +30,7 @@ MAY_WRITE = {
         ("github-workflows", WORKFLOWS),
         ("github-issue-forms", FORMS),
         ("github-issue-config", [GITHUB / "ISSUE_TEMPLATE" / "config.yml"]),
+        ("citation-file-format", [ROOT / "CITATION.cff"]),
     ],
 )
 def test_files_follow_their_schemas(schema, files):
@@ -54,6 +56,12 @@ def test_workflows_ask_for_least_privilege(path):
 def test_actions_are_pinned_by_commit(path):
     for line in re.findall(r"uses: (.*)", path.read_text()):
         assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)
+
+
+@workflows
+def test_no_workflow_needs_a_secret(path):
+    """Beyond the token that each run is given; the package index trusts the workflow itself."""
+    assert not re.search(r"\bsecrets\b|password:", path.read_text())
 
 
 @workflows

@@ -71,7 +71,7 @@ def test_noise_has_its_standard_deviation(rng):
     [
         (lambda: SingleIndex(0, "sign"), ValueError, "d=0 must be a positive integer"),
         (lambda: SingleIndex(2.0, "sign"), TypeError, "d=2.0 must be a positive integer"),
-        (lambda: SingleIndex(3, "sing"), ValueError, "activation='sing' is unknown; allowed"),
+        (lambda: SingleIndex(3, "sing"), ValueError, "link='sing' is unknown; allowed"),
         (lambda: SingleIndex(3, "sign", noise=-1), ValueError, "noise=-1 must be finite and >= 0"),
         (lambda: SingleIndex(3, [np.nan]), ValueError, "link must be finite"),
         (lambda: SingleIndex(3, []), ValueError, "link="),

@@ -58,7 +58,7 @@ def test_what_the_quadrature_cannot_resolve_is_an_error():
 
 
 def test_steps_beyond_the_quadrature_and_undeclared_kinks_are_errors():
-    for alpha0, eta, noise in [(1e-10, 5.0, 0.0), (4.0, 1e5, 0.0), (4.0, 3.0, 1e150)]:
+    for alpha0, eta, noise in [(1e-10, 5.0, 0.0), (4.0, 1e5, 0.0), (4.0, 3.0, 1e40)]:
         with pytest.raises(ValueError, match="too large for the quadrature"):
             learning_curve(OneStep("tanh", "sign", alpha0, eta, noise=noise), 1.0, 1.0)
     hard = activations.Activation(

@@ -1,5 +1,6 @@
 import math
 
+import mpmath
 import numpy as np
 import pandas
 import pytest
@@ -162,6 +163,27 @@ def test_diagonals_are_exact(rng):
     np.testing.assert_allclose(np.diag(kernels.relu_ntk(x)), square, rtol=1e-14)
     np.testing.assert_allclose(np.diag(kernels.arc_cosine(x)), square / 2, rtol=1e-14)
     assert np.array_equal(kernels.relu_ntk(x), kernels.relu_ntk(x).T)
+
+
+@pytest.mark.parametrize("kernel", KERNELS, ids=lambda kernel: kernel.name)
+def test_symmetric_tiles(rng, kernel):
+    """Of a Gram matrix half of the tiles are mirrored: symmetric to the bit, and all in place."""
+    x = rng.standard_normal((611, 3))
+    gram = kernel(x)
+    assert np.array_equal(gram, gram.T)
+    np.testing.assert_allclose(gram, kernel(x, x.copy()), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(("kernel", "weight"), [(kernels.arc_cosine, 1), (kernels.relu_ntk, 2)])
+def test_small_angles_to_rounding(kernel, weight):
+    """Against 40 digits, also where 1 - cos^2 cancels (then it would be 3e-14)."""
+    near = np.geomspace(1e-15, 1e-2, 50)
+    cosines = np.concatenate([near - 1, np.linspace(-0.9, 0.9, 50), 1 - near])
+    got = kernel.profile(1.0, 1.0, cosines)
+    with mpmath.workdps(40):
+        for value, cosine in zip(got, map(mpmath.mpf, cosines.tolist()), strict=True):
+            want = mpmath.sqrt(1 - cosine**2) + weight * mpmath.acos(-cosine) * cosine
+            assert abs(value - want / (2 * mpmath.pi)) < 4e-16
 
 
 def test_what_is_like_an_array(rng):

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas
 import pytest
@@ -5,6 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import subspace_angles
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import Ridge
+from sklearn.neural_network import MLPRegressor
 
 from twolayer import measures
 from twolayer.network import TwoLayer
@@ -210,6 +215,17 @@ def test_networks_are_taken_for_their_first_layers(rng):
         assert measures.subspace_overlap(whole, [v]) == measures.subspace_overlap(W, [v])
         mass = measures.recovered_mass(whole, np.ones(6), [v], [1.0], 60.0)
         assert mass == measures.recovered_mass(W, np.ones(6), [v], [1.0], 60.0)
+    regressor = MLPRegressor(hidden_layer_sizes=(6,), max_iter=1, solver="lbfgs")
+    with pytest.raises(NotFittedError):
+        measures.singular_values(regressor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regressor.fit(rng.standard_normal((9, 4)), np.arange(9.0))
+    rows = regressor.coefs_[0].T
+    assert rows.shape == (6, 4)
+    assert np.array_equal(measures.cosine(regressor, v), measures.cosine(rows, v))
+    with pytest.raises(TypeError, match="W is a Ridge; it must be a matrix, a TwoLayer, a torch"):
+        measures.cosine(Ridge(), v)
     with pytest.raises(TypeError, match="W is a ReLU without a layer of weights"):
         measures.cosine(torch.nn.ReLU(), v)
     with pytest.raises(ValueError, match=r"W has shape \(2, 3, 3, 3\); it must have 2 axes"):

@@ -1,3 +1,5 @@
+import errno
+import logging
 import os
 import pathlib
 import signal
@@ -319,6 +321,40 @@ def test_a_dask_cluster_gives_the_same_numbers(folder):
     assert kept == 12
 
 
+def dies_once(n, rng):
+    """Kills its own worker at one point, the first time; notes each of its turns."""
+    folder = module.cache_folder()
+    with open(folder / "log", "a") as log:
+        log.write(f"{n} ")
+    if n == 9 and not (folder / "died").exists():
+        (folder / "died").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"value": rng.standard_normal()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_worker_that_dies_takes_nothing_with_it(folder, caplog):
+    """What it had in hand begins anew; all else is evaluated once; no data lay with it alone."""
+    distributed = pytest.importorskip("distributed")
+    folder.mkdir()
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config(backend="dask"),
+    ):
+        logging.getLogger("distributed.scheduler").propagate = True
+        got = sweep(dies_once, {"n": range(30)}, 1, progress=False)
+    turns = sorted(map(int, (folder / "log").read_text().split()))
+    assert turns == sorted([*range(30), 9])
+    assert len(entries(folder)) == 30
+    assert "scattered data" not in caplog.text
+    want = sweep(dies_once, {"n": range(30)}, 1, cache=False, progress=False)
+    assert got.identical(want)
+
+
 def test_folder(monkeypatch, tmp_path):
     monkeypatch.delenv("TWOLAYER_CACHE")
     (tmp_path / "a" / "b").mkdir(parents=True)
@@ -429,3 +465,15 @@ def test_a_bare_name_is_a_table_of_the_library(monkeypatch, tmp_path):
     store("large.csv", {"d": [32]}, command="make", seconds=1)  # a file in this folder
     assert load(tmp_path / "large.csv").d.tolist() == [32]
     assert load("large").d.tolist() == [16]
+
+
+def test_a_full_disk_is_said_in_a_line(monkeypatch, capsys, folder):
+    def replace(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(module._files.os, "replace", replace)
+    for _ in range(2):
+        assert sweep(mean, OVER, 2, progress=False).sizes["seed"] == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("cannot be written (No space left on device); results are not kept")
+    assert not any(path.is_file() for path in folder.rglob("*"))

@@ -7,6 +7,7 @@ import datetime
 import functools
 import hashlib
 import importlib
+import io
 import itertools
 import numbers
 import os
@@ -27,7 +28,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from twolayer import _checks
-from twolayer.lab import _program
+from twolayer.lab import _files, _program
 
 if TYPE_CHECKING:
     import pandas
@@ -141,9 +142,7 @@ def _write(path, files, value):
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        half = path.with_name(f"{path.name}.{os.getpid()}")
-        half.write_bytes(hashlib.sha256(content).digest() + content)
-        os.replace(half, path)  # in one piece: a killed process leaves no half of a result
+        _files.write(path, hashlib.sha256(content).digest() + content)
     except OSError as error:
         _say(f"{path.parents[1]} cannot be written ({error.strerror}); results are not kept")
 
@@ -163,7 +162,7 @@ def _evaluate(function, point, entropy, path, known):
     files = []
     if path is not None:
         try:
-            files = sorted(_program.ran() - known)
+            files = sorted(_program.ran().difference(known))
             if any(file == "string" for file, _ in files):
                 raise _program.Unknown(f"{_name(function)} executes code from a string")
             _write(path, files, value)
@@ -184,10 +183,11 @@ def _seeds_of(point, seed, root, paired):
 def _jobs(function, points, seeds, root, paired, cache):
     """The evaluations of a call, each with the file where its result is kept."""
     plain = [{k: _plain(k, v) for k, v in point.items()} for point in points]
-    key, known = None, frozenset()
+    key, known = None, ()
     if cache and _usable(folder := cache_folder()):
         try:
-            known, key = _program.ran(), _program.call()
+            # a tuple: Dask would leave pieces of a set with one worker, to die with it
+            known, key = tuple(_program.ran()), _program.call()
         except _program.Unknown as why:
             _say(f"{why}: results are not kept")
     for point, settings in zip(points, plain, strict=True):
@@ -448,7 +448,8 @@ def _table(path):
 def store(path: str | os.PathLike, columns: Mapping, *, command: str, seconds: float) -> None:
     """Write the results of a large run as a table that a chapter can read back.
 
-    The header says which command made it, when, with which versions and in what time.
+    The header says which command made it, when, with which versions and in what time, and holds a
+    digest of the rest.
 
     Parameters
     ----------
@@ -473,13 +474,18 @@ def store(path: str | os.PathLike, columns: Mapping, *, command: str, seconds: f
     if frame.empty or not command.strip() or "\n" in command:
         raise ValueError("columns must have at least one row, and the command be one line")
     versions = " ".join(f"{name} {metadata.version(name)}" for name in ("torch", "numpy", "scipy"))
+    body = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     header = (
         f"# command: {command}\n"
         f"# date: {datetime.date.today()}; python {platform.python_version()} {versions}\n"
         f"# run time: {seconds:.0f} s\n"
+        f"# digest: {_digest(body)}\n"
     )
-    body = frame.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    _table(path).write_text(header + body, "utf-8")
+    _files.write(_table(path), header + body)
+
+
+def _digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def load(path: str | os.PathLike) -> pandas.DataFrame:
@@ -494,6 +500,11 @@ def load(path: str | os.PathLike) -> pandas.DataFrame:
     -------
     pandas.DataFrame
 
+    Raises
+    ------
+    ValueError
+        If it is none, or is damaged: not what was stored. Then it says which command mends it.
+
     Examples
     --------
     >>> load("learning_directions").columns.tolist()
@@ -502,8 +513,15 @@ def load(path: str | os.PathLike) -> pandas.DataFrame:
     import pandas
 
     path = _table(path)
-    lines = pathlib.Path(path).read_text("utf-8").splitlines()
-    header = sum(1 for _ in itertools.takewhile(lambda line: line.startswith("# "), lines))
-    if not lines or not lines[0].startswith("# command: ") or len(lines) < header + 2:
+    lines = path.read_bytes().decode("utf-8", "replace").splitlines(keepends=True)
+    header = list(itertools.takewhile(lambda line: line.startswith("# "), lines))
+    said = dict(line[2:].rstrip("\n").split(": ", 1) for line in header if ": " in line)
+    if "command" not in said:
         raise ValueError(f"path={str(path)!r} is not a table of twolayer.lab.sweep.store")
-    return pandas.read_csv(path, skiprows=header)
+    body = "".join(lines[len(header) :])
+    if said.get("digest") != _digest(body):
+        raise ValueError(
+            f"path={str(path)!r} is damaged: its rows are not those that were stored. Take it from "
+            f"version control again, or make it: {said['command']}"
+        )
+    return pandas.read_csv(io.StringIO(body))

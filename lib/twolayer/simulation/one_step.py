@@ -21,6 +21,8 @@ def run(
     d: int,
     rng: np.random.Generator,
     readout: str = "sign",
+    *,
+    device: str | None = None,
 ) -> dict[str, np.ndarray]:
     """One network, its step and the leading singular triple of W1 at each strength.
 
@@ -33,6 +35,8 @@ def run(
         Dimension; n0 = alpha0 d samples and m = width_ratio d neurons, rounded.
     rng : numpy.random.Generator
     readout : {"sign", "gaussian"}
+    device : str, optional
+        One of torch's, such as "cuda", for the two large products of the step; NumPy without it.
 
     Returns
     -------
@@ -48,7 +52,7 @@ def run(
     >>> found["value"].round(2), found["squared_overlap"].round(2)  # limits: 2.5 and 0.75
     (array([2.57]), array([0.78]))
     """
-    d = _checks.positive_int("d", d)
+    d, device = _checks.positive_int("d", d), _device(device)
     etas = np.atleast_1d(setting.step_size(strengths))
     if etas.ndim > 1:
         raise ValueError(f"strengths has shape {etas.shape}; it must be a vector")
@@ -57,7 +61,7 @@ def run(
     m = round(setting.width_ratio * d)
     # in single precision, 1e-7 of the entries, at a third of the time
     network = TwoLayer.mean_field(m, d, setting.activation, rng, readout=readout, dtype="float32")
-    H = descent_direction(network, x, y).astype(float)
+    H = _direction(network, x, y, device).astype(float)
     W = network.W.astype(float)
     g = x.T @ y / len(y)  # eq-g
     found = {
@@ -73,3 +77,27 @@ def run(
         found["squared_overlap_with_target"].append(squared_overlap(inputs, data.directions[0]))
         found["squared_overlap_with_readout"].append(squared_overlap(neurons, network.a))
     return {key: np.array(values, dtype=float) for key, values in found.items()}
+
+
+def _device(name):
+    """A device of torch's that can be computed on, or None."""
+    if name is None:
+        return None
+    import torch
+
+    try:
+        return torch.zeros(1, device=name).device
+    except (AssertionError, RuntimeError, TypeError) as error:
+        said = str(error).splitlines()[0]
+        raise ValueError(f"device={name!r} must be one that torch can use here: {said}") from error
+
+
+def _direction(network, x, y, device):
+    """The direction of the step, computed on the device."""
+    if device is None:
+        return descent_direction(network, x, y)
+    import torch
+
+    W = torch.tensor(network.W, device=device)
+    there = TwoLayer(W, network.a, network.activation, network.b)
+    return descent_direction(there, x, y).cpu().numpy()

@@ -114,6 +114,8 @@ class Resolved:
         # without extreme neurons that no layer of this size holds: some have a bulk without an edge
         there = _present(inputs.k, inputs.w, alpha * d)
         held = _present(neurons.g, neurons.v, width_ratio * d)
+        if not there.any() or not held.any():
+            raise ValueError(f"alpha={alpha}, width_ratio={width_ratio} at d={d}: less than a draw")
         inputs = type(inputs)(*(part[there] for part in inputs))
         tables = (table[np.ix_(there, held)] for table in neurons[2:])
         neurons = type(neurons)(neurons.g[held], neurons.v[held], *tables)

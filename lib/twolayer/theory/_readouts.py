@@ -255,7 +255,10 @@ def learnt(step, tables, alpha, ridge, projection):
         raise ValueError(f"projection must lie between -{inputs.k[-1]:.3g} and {inputs.k[-1]:.3g}")
     one = np.array([alpha]), np.array([ridge])
     (found,) = curve(step, lambda _: tables(4), *one, lambda fit, *_: fit.f0)
-    return CubicSpline(inputs.k, found)(projection), CubicSpline(inputs.k, inputs.e0)(projection)
+    target = CubicSpline(inputs.k, inputs.e0)(projection)
+    if not np.isfinite(found).all():  # not converged, which `curve` has said
+        return np.full_like(target, np.nan), target
+    return CubicSpline(inputs.k, found)(projection), target
 
 
 def check_mean(step, mean, name, value):

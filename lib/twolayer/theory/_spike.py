@@ -70,8 +70,8 @@ def _smooth(f, shift, scale, reach):
     gaps = [rough[0] - mean, rough[1] - linear, (rough_rest - rest) / max(size, 1e-300)]
     if np.max(np.abs(gaps)) > 1e-4 * size:
         raise ValueError(
-            f"{f!r}: quadrature does not converge; where the function jumps or bends, give it "
-            "as an Activation with its kinks"
+            f"link or activation {f!r}: quadrature does not converge; where it jumps or bends, "
+            "give it as an Activation with its kinks"
         )
     return mean, linear, bend, rest
 

@@ -123,7 +123,7 @@ def lower_error(
         bias, scatter = _bent(values, levels.alpha)
         return float(bias + scatter / n + spread * levels.modes * _inflation(values, 0.0, n, how))
     if how == "explaining" and contraction(values, levels.alpha, step=step) >= 1:
-        rounds = min(round(1000 / step), 20_000)
+        rounds = round(min(1000 / step, 20_000))
         path = refits(values, levels.alpha, rounds, step=step)[-100:]
         return float(np.mean(np.sum((path - values) ** 2, axis=1)))
     if not spread:

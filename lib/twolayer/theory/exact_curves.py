@@ -370,20 +370,14 @@ def _solve(config, alpha, ridge, corrected):
 
 
 def _check(config, corrected=False):
-    if not isinstance(config, OneStep):
-        raise TypeError(f"config={config!r} must be a OneStep")
+    _checks.instance("config", config, OneStep)
     _checks.one_of("corrected", corrected, (False, True, "bulk", "norms"))
 
 
 def _pairs(alpha, ridge):
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
     ridge = _checks.real_array("ridge", ridge, minimum=0, strict=True)
-    try:
-        return np.broadcast_arrays(alpha, ridge)
-    except ValueError:
-        raise ValueError(
-            f"alpha has shape {alpha.shape} and ridge {ridge.shape}; they must broadcast"
-        ) from None
+    return _checks.broadcast(alpha=alpha, ridge=ridge)
 
 
 def _vector(name, value):

@@ -58,8 +58,7 @@ def mixture_gradient(data: GaussianMixture, W: ArrayLike, b: ArrayLike = 0.0) ->
     >>> mixture_gradient(xor, [[1.0, 0.0, 0.0]]).round(4) + 0.0
     array([[0.3048, 0.    , 0.    ]])
     """
-    if not isinstance(data, GaussianMixture):
-        raise TypeError(f"data={data!r} must be a GaussianMixture")
+    _checks.instance("data", data, GaussianMixture)
     W, b = _layer(data, W, b)
     length = np.linalg.norm(W, axis=1)[:, None]
     weights = data.weights * data.labels
@@ -196,8 +195,7 @@ def parity_gradient(data: Parity, W: ArrayLike, b: ArrayLike = 0.0) -> np.ndarra
     >>> parity_gradient(Parity(d=3, degree=1), np.ones((1, 3)))  # E[x_1 x 1(x_1 + x_2 + x_3 > 0)]
     array([[0.5, 0. , 0. ]])
     """
-    if not isinstance(data, Parity):
-        raise TypeError(f"data={data!r} must be a Parity")
+    _checks.instance("data", data, Parity)
     W, b = _layer(data, W, b)
     dictionary = data.dictionary
     weights = W @ dictionary

@@ -140,6 +140,8 @@ class Step:
 
     def excess(self, second_moment: float, gradient_norm: float) -> float:
         """Noise of the step in a neuron: its squared norm without the spike is 1 + excess g^2."""
+        second_moment = _checks.real("second_moment", second_moment, minimum=0)
+        gradient_norm = _checks.real("gradient_norm", gradient_norm, minimum=0, strict=True)
         size = (self.r / (self._first.slope * gradient_norm)) ** 2  # eta^2 / m, eq-hs-neuron
         return size * _bulk.slope_moments(self.activation)[0] * second_moment / self.alpha0
 
@@ -251,8 +253,7 @@ def learnt_function(
 
 
 def _check(step, alpha=1.0, count=1):
-    if not isinstance(step, Step):
-        raise TypeError(f"step={step!r} must be a Step")
+    _checks.instance("step", step, Step)
     _checks.real("alpha", alpha, minimum=0, strict=True)
     return _checks.positive_int("count", count)
 
@@ -448,6 +449,8 @@ def crossing(step: Step, alpha: float) -> float:
     low = max(math.log(0.5) - math.log(step.m) / 6, math.log(1e-4))
     if excess(low) <= 0:
         low = math.log(1e-4)
+        if excess(low) <= 0:  # below it already, as where nothing is learnt at any r
+            return math.nan
     while excess(high := low + 0.4) > 0:
         low = high
         if low > math.log(20):
@@ -472,6 +475,7 @@ def _least(step, alpha, centre, width=0.5):
             break
         middle += better
     left, here, right = (at(middle + i) for i in (-1, 0, 1))
-    shift = (left - right) / (2 * (left - 2 * here + right))
+    bend = left - 2 * here + right
+    shift = (left - right) / (2 * bend) if bend > 0 else 0.0  # flat where nothing is learnt
     least = here - (left - right) * shift / 4
     return math.exp(least), centre + (middle + shift) * width

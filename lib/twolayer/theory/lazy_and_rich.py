@@ -93,11 +93,12 @@ class Linearised:
     eta: float
 
     def __post_init__(self):
+        _checks.one_network("network", self.network)
         _checks.real("output_scale", self.output_scale, minimum=0, strict=True)
         x = np.array(self.network.inputs(self.x), dtype=float)
         y = _checks.real_array("y", self.y)
-        if x.ndim != 2 or self.network.shape:
-            raise ValueError(f"x has shape {x.shape}; it must be (n, d), for one network")
+        if x.ndim != 2:
+            raise ValueError(f"x has shape {x.shape}; it must be (n, d)")
         if y.shape != (len(x),):
             raise ValueError(f"y has shape {y.shape}; it must be ({len(x)},)")
         _checks.same_length("x", x, "y", y)

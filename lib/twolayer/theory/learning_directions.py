@@ -185,7 +185,7 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
     Parameters
     ----------
     step : Step
-        On a target of one direction.
+        On a target of one direction, in d >= 4.
     degree : int
         Highest degree of the harmonics across, 4 to 30; what lies beyond is the tail.
 
@@ -195,10 +195,12 @@ def wide_spectrum(step: Step, *, degree: int = 8) -> Spectrum:
     >>> round(wide.trace, 3), round(float(wide.second_moment.sum()), 3)  # E relu(z + b)^2, E y^2
     (1.0, 1.0)
     """
+    _checks.instance("step", step, Step)
     data = step.data
     link, r = additive(data)
     if r != 1:
         raise ValueError(f"step is on r={r} directions; it must be on one")
+    _checks.integer("data.d", data.d, 4)
     degree = _checks.integer("degree", degree, 4, 30)
     pull, shift = _leading(step)
     biases, powers, g = _over_biases(), _over_cosines(pull), coefficients(link, _TERMS)

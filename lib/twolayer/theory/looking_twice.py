@@ -73,15 +73,14 @@ class TwoLooks:
     activation: str | Activation = "erf"
 
     def __post_init__(self):
-        if isinstance(self.link, list | np.ndarray):  # hashable, as the caches need it
-            link = _checks.real_array("link", self.link, ndim=1)
-            object.__setattr__(self, "link", tuple(link.tolist()))
+        object.__setattr__(self, "link", _checks.link("link", self.link))
         _checks.real("batch_ratio", self.batch_ratio, minimum=0)
         _checks.real("inner_step", self.inner_step)
         neuron = activations.get(self.activation)
         if not np.any(neuron.derivative_at(np.linspace(-3, 3, 50))):
             raise ValueError(f"activation={self.activation!r} has no slope: it has no gradient")
-        _two_looks.rule(self.link)
+        if not _two_looks.rule(self.link).mean(of=2):
+            raise ValueError(f"link={self.link!r} is zero: there is nothing to see")
 
     @property
     def plain_cosine(self) -> float:
@@ -140,8 +139,7 @@ def second_look(looks: TwoLooks) -> SecondLook:
 
 
 def _checked(looks):
-    if not isinstance(looks, TwoLooks):
-        raise TypeError(f"looks={looks!r} must be a TwoLooks")
+    _checks.instance("looks", looks, TwoLooks)
     return looks
 
 
@@ -219,8 +217,7 @@ def cosine(
     -0.7487
     """
     alpha = _checks.real_array("alpha", alpha, minimum=0, strict=True)
-    if not neurons >= 1:
-        raise ValueError(f"neurons={neurons!r} must be at least 1")
+    neurons = neurons if neurons == math.inf else _checks.real("neurons", neurons, minimum=1)
     seen = _second_look(TwoLooks(batch_ratio, inner_step, link, activation))
     noise = seen.layer_noise + (seen.noise - seen.layer_noise) / neurons
     signal = np.sqrt(alpha) * seen.signal

@@ -63,7 +63,10 @@ class Mixture:
         stds = _checks.real_array("stds", self.stds, minimum=0, strict=True)
         if isinstance(self.labels, str) or not isinstance(self.labels, Sequence | np.ndarray):
             raise TypeError(f"labels={self.labels!r} must be a sequence, one label a cluster")
-        labels = tuple(x if isinstance(x, str) or callable(x) else float(x) for x in self.labels)
+        labels = tuple(
+            x if isinstance(x, str) or callable(x) else _checks.real("labels", x)
+            for x in self.labels
+        )
         sizes = len(means), len(weights), len(labels)
         if not means.size or len(set(sizes)) > 1 or stds.shape not in ((), means.shape):
             raise ValueError(
@@ -121,6 +124,8 @@ class Mixture:
 
     def gradient_norm(self, alpha0: float, noise: float = 0.0) -> float:
         """Norm of X'y/n0."""
+        alpha0 = _checks.real("alpha0", alpha0, minimum=0, strict=True)
+        noise = _checks.real("noise", noise, minimum=0)
         second = self.second_moment + noise**2
         return math.hypot(self.linear_part, math.sqrt(second / alpha0))  # eq-mx-alignment
 
@@ -294,7 +299,5 @@ def learnt_function(
 
 
 def _check(step, mixture):
-    if not isinstance(step, Step):
-        raise TypeError(f"step={step!r} must be a Step")
-    if not isinstance(mixture, Mixture):
-        raise TypeError(f"mixture={mixture!r} must be a Mixture")
+    _checks.instance("step", step, Step)
+    _checks.instance("mixture", mixture, Mixture)

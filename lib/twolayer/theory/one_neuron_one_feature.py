@@ -83,8 +83,10 @@ class Features:
         _checks.integer("d", self.d, features + 1)
         if isinstance(self.target, Mapping):
             _stairs(self.target, features)
-        elif not _joint(self.target):
-            as_link(self.target)
+        elif isinstance(self.target, str):
+            activations.named("target", self.target)
+        elif not callable(self.target):
+            _checks.real_array("target", self.target, 1)
         _checks.real("eta", self.eta, minimum=0, strict=True)
         _checks.real("inner_step", self.inner_step)
         if self.activation is None and _joint(self.target):
@@ -95,6 +97,9 @@ class Features:
 
     def label(self, z: np.ndarray) -> np.ndarray:
         """Labels, shape (n,), of projections `z`, shape (n, M)."""
+        z = _checks.real_array("z", z, 2)
+        if z.shape[1] != self.features:
+            raise ValueError(f"z has shape {z.shape}; it must be (n, {self.features})")
         if callable(self.target) and _joint(self.target):
             y = np.asarray(self.target(z))
             if y.shape != z.shape[:1]:
@@ -241,6 +246,7 @@ def correlation(config: Features, overlaps: ArrayLike) -> np.ndarray:
     >>> float(correlation(config, [0.6, 0.5]).round(4))  # sqrt(2) rho_1 rho_2
     0.4243
     """
+    _checks.instance("config", config, Features)
     rho = _overlaps(config, overlaps)
     value, _, kinks = _neuron(config)
     found = _correlation(*_terms(config), value, kinks, rho.reshape(-1, config.features))[0]
@@ -268,6 +274,7 @@ def drift(config: Features, overlaps: ArrayLike) -> np.ndarray:
     >>> drift(config, [0.2, 0.1, 0.0, 0.0]).round(13)  # about 3 eta rho^2 / 2
     array([5.70e-11, 1.35e-11, 0.00e+00, 0.00e+00])
     """
+    _checks.instance("config", config, Features)
     if config.inner_step:
         raise ValueError(f"inner_step={config.inner_step} must be 0: one look")
     shape = _overlaps(config, overlaps).shape
@@ -440,7 +447,7 @@ def _implicit_step(up, down, left, dt):
 
 def _check_lottery(features, step, d):
     features = _checks.positive_int("features", features)
-    step = _checks.real("step", step, minimum=0, strict=True)
+    step = _checks.real("step", step, minimum=1e-6)
     return features, step, d if d == math.inf else _checks.integer("d", d, max(features + 1, 9))
 
 
@@ -459,7 +466,7 @@ def escape_law(
     features : int
         Number M of features.
     step : float
-        > 0.
+        At least 1e-6.
     d : int or inf
         Dimension, large beside M: the M overlaps are taken to be independent, which makes the
         median some 10 to 15 % short at M = 16 in d = 64 and 128.
@@ -491,7 +498,7 @@ def escape_time(features: int, step: float = 0.5, d: float = math.inf) -> float:
     features : int
         Number M of features.
     step : float
-        eta = step / (sqrt(M) d^1.5), > 0.
+        eta = step / (sqrt(M) d^1.5), at least 1e-6.
     d : int or inf
         Dimension.
 
@@ -674,6 +681,7 @@ def mean_direction(
     features = _checks.positive_int("features", features)
     inner_step = _checks.real("inner_step", inner_step)
     batch_ratio = _checks.real("batch_ratio", batch_ratio, minimum=0)
+    link = _checks.link("link", link)
     as_link(link)
     signal, noise = _second_look(features, inner_step, batch_ratio, link, activation)
     strength = alpha * signal**2

@@ -92,10 +92,10 @@ def _spike(strength, width_ratio, row_scale):
     With the noise along u multiplied by `row_scale`, the pole of the resolvent is at h = -1/P,
     P = s^2 + row_scale^2; it is met if (P - 1)^2 > c.
     """
-    s, c, scale = np.broadcast_arrays(
-        _checks.real_array("strength", strength, minimum=0),
-        _checks.real_array("width_ratio", width_ratio, minimum=0, strict=True),
-        _checks.real_array("row_scale", row_scale, minimum=0),
+    s, c, scale = _checks.broadcast(
+        strength=_checks.real_array("strength", strength, minimum=0),
+        width_ratio=_checks.real_array("width_ratio", width_ratio, minimum=0, strict=True),
+        row_scale=_checks.real_array("row_scale", row_scale, minimum=0),
     )
     with np.errstate(over="ignore"):  # a strength beyond 1e154: the excess is infinite
         excess = s**2 + (scale - 1) * (scale + 1)
@@ -377,10 +377,11 @@ def ridge_risk(setting: FirstStep, eta: float, alpha: float, ridge: float | None
     >>> [round(ridge_risk(setting, eta, alpha=2.0), 4) for eta in (0.0, 1.0, 10.0)]
     [0.7343, 0.6957, 0.51]
     """
-    eta = _checks.real("eta", eta, minimum=0)
+    _checks.instance("setting", setting, FirstStep)
+    eta = _checks.real("eta", eta, minimum=0, largest=math.inf)
     alpha = _checks.real("alpha", alpha, minimum=0, strict=True)
     if ridge is not None:
-        ridge = _checks.real("ridge", ridge, minimum=0, strict=True)
+        ridge = _checks.real("ridge", ridge, minimum=0, strict=True, largest=math.inf)
     if activations.get(setting.activation).parity != -1 or abs(setting.slope) < 1e-12:
         raise ValueError(f"activation={setting.activation!r} must be odd, with E[sigma'] not 0")
     strength = float(setting.strength(eta))

@@ -39,8 +39,7 @@ _SCALES = {"abs": (2 / math.pi, 0.0), "relu": (1 / (2 * math.pi), 0.25)}
 
 
 def _constants(teacher, affine):
-    if not isinstance(teacher, Teacher):
-        raise TypeError(f"teacher={teacher!r} must be a Teacher")
+    _checks.instance("teacher", teacher, Teacher)
     name = _checks.one_of("teacher.activation", teacher.activation.name, tuple(_SCALES))
     c, e = _SCALES[name]
     return c, float(affine), 0.0 if affine else e
@@ -293,18 +292,21 @@ class Recovery:
 
     def loss(self, weight_decay: ArrayLike) -> np.ndarray:
         """weight_decay^2 C / 2, for an array of decays."""
+        weight_decay = _checks.real_array("weight_decay", weight_decay, minimum=0)
         return np.square(weight_decay) * self.constant / 2  # eq-rt-prediction
 
     def mass(self, weight_decay: ArrayLike) -> np.ndarray:
         """``sum_i |a_i| |w_i|``: the teacher's less weight_decay C, for an array of decays."""
-        return abs(self.teacher.a).sum() - np.asarray(weight_decay) * self.constant
+        weight_decay = _checks.real_array("weight_decay", weight_decay, minimum=0)
+        return abs(self.teacher.a).sum() - weight_decay * self.constant
 
     def angles(self, weight_decay: ArrayLike) -> np.ndarray:
         """Degrees between each direction and the teacher's, shape (..., k)."""
+        weight_decay = _checks.real_array("weight_decay", weight_decay, minimum=0)
         W = self.teacher.W
         tangent = self.shift - (self.shift * W).sum(1, keepdims=True) * W
         slope = np.linalg.norm(tangent, axis=1) / abs(self.teacher.a)  # eq-rt-prediction
-        return np.degrees(np.multiply.outer(np.asarray(weight_decay, dtype=float), slope))
+        return np.degrees(np.multiply.outer(weight_decay, slope))
 
     def certificate(self, v: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
         """The limit of `correlation` over a vanishing weight decay, and its gradient.
@@ -470,6 +472,8 @@ def certificate_peak(
     W = _checks.real_array("directions", directions)
     if W.ndim != 2 or 0 in W.shape:
         raise ValueError(f"directions has shape {W.shape}; it must be (k, d)")
+    if not callable(certificate):
+        raise TypeError(f"certificate={certificate!r} must be callable")
     starts, steps = _checks.positive_int("starts", starts), _checks.positive_int("steps", steps)
     spare = np.eye(W.shape[1])[:1] if len(W) < W.shape[1] else W[:0]
     basis = np.linalg.qr(np.concatenate([W, spare]).T)[0].T

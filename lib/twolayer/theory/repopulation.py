@@ -257,6 +257,7 @@ def dual(problem: Repopulation, p: ArrayLike) -> tuple[float, np.ndarray, np.nda
     >>> [float(part.item()) for part in dual(problem, [-2.0])]
     [2.0, 1.0, -2.0]
     """
+    _check_problem(problem)
     p = _vector("p", p, problem.n)
     readout, logs, _ = _tilt(problem, p)
     value, gradient = _dual(problem, p)
@@ -345,8 +346,7 @@ def solve(problem: Repopulation) -> Population:
 
 
 def _check_problem(problem):
-    if not isinstance(problem, Repopulation):
-        raise TypeError(f"problem={problem!r} must be a Repopulation")
+    _checks.instance("problem", problem, Repopulation)
 
 
 def _slope(problem, p):
@@ -552,6 +552,7 @@ def fluctuation(population: Population, m: int) -> np.ndarray:
     >>> fluctuation(one, 10)  # (1 / Sigma + 1)^-1 / m with Sigma = temperature / weight_decay
     array([[0.05]])
     """
+    _checks.instance("population", population, Population)
     m, problem = _checks.positive_int("m", m), population.problem
     covariance, screened = _covariances(population)
     inverse = solve_linear(screened, covariance, assume_a="pos")
@@ -605,6 +606,7 @@ def histogram(
     >>> histogram(solve(two), 100, [0, 1])
     (array([0.5, 0.5]), array([0.05, 0.05]))
     """
+    _checks.instance("population", population, Population)
     m, problem, bins = _checks.positive_int("m", m), population.problem, np.asarray(bins)
     if not np.issubdtype(bins.dtype, np.integer) or bins.min(initial=0) < 0:
         raise ValueError(f"bins={bins} must hold integers >= 0")

@@ -50,7 +50,8 @@ def effective_ridge(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.nd
     >>> effective_ridge(isotropic, [10, 25, 50], 0.0).round(9)
     array([4., 1., 0.])
     """
-    n, ridge = np.broadcast_arrays(_samples(n), _checks.real_array("ridge", ridge, minimum=0))
+    _checks.instance("spectrum", spectrum, Spectrum)
+    n, ridge = _checks.broadcast(n=_samples(n), ridge=_checks.real_array("ridge", ridge, minimum=0))
     ridge = ridge + spectrum.tail
     lam, count = spectrum.eigenvalues, spectrum.multiplicity
 
@@ -64,7 +65,7 @@ def effective_ridge(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.nd
 
 
 def _samples(n):
-    return _checks.real_array("n", n, minimum=0, strict=True)
+    return _checks.real_array("n", n, minimum=1e-50)
 
 
 def _positive(ridge):
@@ -142,7 +143,8 @@ def learning_curve(spectrum: Spectrum, n: ArrayLike, ridge: ArrayLike) -> np.nda
     >>> round(float(learning_curve(isotropic, 25, 1e-12)), 6)  # 1 - n/d
     0.5
     """
-    n, ridge = np.broadcast_arrays(_samples(n), _positive(ridge))
+    _checks.instance("spectrum", spectrum, Spectrum)
+    n, ridge = _checks.broadcast(n=_samples(n), ridge=_positive(ridge))
     return _error(spectrum, n, effective_ridge(spectrum, n, ridge))[()]
 
 
@@ -184,8 +186,9 @@ def random_feature_curve(
     >>> float(random_feature_curve(flat, 25, 25, 1e-9)) > 100  # as many features as samples
     True
     """
+    _checks.instance("spectrum", spectrum, Spectrum)
     m = _checks.real_array("m", m, minimum=0, strict=True)
-    n, m, ridge = np.broadcast_arrays(_samples(n), m, _positive(ridge))
+    n, m, ridge = _checks.broadcast(n=_samples(n), m=m, ridge=_positive(ridge))
 
     gamma, fewer_left = _feature_ridge(spectrum, n, m, ridge)
     more_left = abs(n - m) + fewer_left
@@ -272,6 +275,7 @@ def optimal_curve(spectrum: Spectrum, n: ArrayLike) -> np.ndarray:
     >>> bool(optimal_curve(cubic, 2000) <= learning_curve(cubic, 2000, 10.0))
     True
     """
+    _checks.instance("spectrum", spectrum, Spectrum)
     n = _samples(n)
     return _error(spectrum, n.ravel(), _best(spectrum, n.ravel())).reshape(n.shape)[()]
 
@@ -293,6 +297,7 @@ def optimal_ridge(spectrum: Spectrum, n: ArrayLike) -> np.ndarray:
     >>> round(float(optimal_ridge(loud, 100)), 2)
     25.0
     """
+    _checks.instance("spectrum", spectrum, Spectrum)
     n = _samples(n)
     kappa = _best(spectrum, n.ravel())
     total = kappa * _remaining(spectrum, n.ravel(), kappa)
@@ -319,6 +324,7 @@ def sign_accuracy(spectrum: Spectrum, n: ArrayLike) -> np.ndarray:
     >>> bool(0.5 < sign_accuracy(pairs, 50) < sign_accuracy(pairs, 150) < 1)
     True
     """
+    _checks.instance("spectrum", spectrum, Spectrum)
     if np.count_nonzero(spectrum.second_moment) + (spectrum.outside > 0) > 1 or spectrum.noise:
         raise ValueError("spectrum must have the target in one eigenspace and no noise")
     n = _samples(n)

@@ -87,10 +87,12 @@ class TwoSteps:
     readout: str = "equal"
 
     def __post_init__(self):
-        if isinstance(self.link, list | np.ndarray):  # hashable, as the caches need it
-            link = _checks.real_array("link", self.link, ndim=1)
-            object.__setattr__(self, "link", tuple(link.tolist()))
+        object.__setattr__(self, "link", _checks.link("link", self.link))
+        activations.get(self.activation)
+        _checks.real("alpha0", self.alpha0, minimum=0, strict=True)
         _checks.real("eta1", self.eta1, minimum=0)
+        _checks.real("width_ratio", self.width_ratio, minimum=0, strict=True)
+        _checks.real("noise", self.noise, minimum=0)
         if not isinstance(self.reuse, bool | np.bool_):
             raise TypeError(f"reuse={self.reuse!r} must be True or False")
         _checks.one_of("readout", self.readout, ("equal", "gaussian"))
@@ -184,6 +186,7 @@ def second_gradient(steps: TwoSteps) -> Direction:
     >>> second_gradient(steps).values[:2].round(3)
     array([0.363, 0.032])
     """
+    _checks.instance("steps", steps, TwoSteps)
     pulls = _pulls(steps)
     return _direction(steps, pulls.plane, pulls.rest)
 
@@ -204,6 +207,7 @@ def after_both(steps: TwoSteps, eta2: float) -> Direction:
     >>> round(after_both(steps, 2.0).theta ** 2, 3), round(one.cosine**2, 3)
     (0.879, 0.836)
     """
+    _checks.instance("steps", steps, TwoSteps)
     eta2 = _checks.real("eta2", eta2, minimum=0)
     pulls = _pulls(steps)
     across = math.sqrt(max(0.0, 1 - steps.cosine**2))
@@ -237,6 +241,7 @@ def second_labels(steps: TwoSteps) -> Labels:
     >>> round(float(seen.weights @ (seen.y * seen.k0)), 3)  # memory: 1 / sqrt(alpha0)
     0.5
     """
+    _checks.instance("steps", steps, TwoSteps)
     points = _sample(steps)
     F, S = _network(steps, points)
     k0 = points.omega

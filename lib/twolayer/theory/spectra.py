@@ -133,10 +133,19 @@ def gegenbauer(u: np.ndarray, d: int, degree: int) -> Iterator[np.ndarray]:
     >>> [float(p) for p in gegenbauer(np.array(0.5), 3, 2)]  # Legendre's polynomials
     [1.0, 0.5, -0.125]
     """
+    u = _checks.real_array("u", u)
+    d = _checks.integer("d", d, 3)
+    return _gegenbauer(u, d, _checks.integer("degree", degree, 0))
+
+
+def _gegenbauer(u, d, degree):
     before, now = np.zeros_like(u), np.ones_like(u)
     for k in range(degree + 1):
+        if not np.isfinite(now).all():
+            raise ValueError(f"u is too large: its polynomial of degree {k} overflows")
         yield now
-        before, now = now, ((2 * k + d - 2) * u * now - k * before) / (k + d - 2)
+        with np.errstate(over="ignore", invalid="ignore"):
+            before, now = now, ((2 * k + d - 2) * u * now - k * before) / (k + d - 2)
 
 
 def cosine_rule(d: int, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +164,7 @@ def cosine_rule(d: int, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     >>> round(float(w @ u**2), 12)  # 1/d
     0.05
     """
-    return _cosine_rule(d, n_nodes)
+    return _cosine_rule(_checks.integer("d", d, 3), _checks.integer("n_nodes", n_nodes, 2))
 
 
 @functools.lru_cache(maxsize=64)
@@ -229,6 +238,10 @@ def zonal_projections(
     array([0.        , 0.33333333, 0.        ])
     """
     link, _ = additive(data, sphere=True)
+    _checks.integer("data.d", data.d, 3)
+    degree = _checks.integer("degree", degree, 0)
+    radii = _checks.real_array("radii", radii, 1, minimum=0, strict=True)
+    angular = _checks.integer("angular", angular, 2)
     kinks = getattr(link, "kinks", ())
     if kinks:
         cosines = np.array(kinks) / (math.sqrt(data.d) * radii[:, None])
@@ -310,7 +323,7 @@ def kernel_spectrum(
     >>> exact.eigenvalues.round(6), exact.multiplicity  # of the constant and of the d coordinates
     (array([1.  , 0.01]), array([  1., 100.]))
     """
-    _check_kernel(kernel)
+    _checks.instance("kernel", kernel, RotationInvariant)
     _, r = additive(data, sphere=True)
     d = _checks.integer("d", data.d, 3)
     angular = _checks.integer("angular", angular, 4, 2000)
@@ -350,11 +363,6 @@ def kernel_spectrum(
     )
 
 
-def _check_kernel(kernel):
-    if not isinstance(kernel, RotationInvariant):
-        raise TypeError(f"kernel={kernel!r} must be a RotationInvariant")
-
-
 def parity_spectrum(kernel: RotationInvariant, data: Parity, *, degree: int = 8) -> Spectrum:
     """The spectrum of a rotation-invariant kernel on uniform bits, for a parity.
 
@@ -378,9 +386,8 @@ def parity_spectrum(kernel: RotationInvariant, data: Parity, *, degree: int = 8)
     >>> exact.eigenvalues.round(6), exact.multiplicity  # of 1 + x.z/4
     (array([1.  , 0.25]), array([1., 4.]))
     """
-    _check_kernel(kernel)
-    if not isinstance(data, Parity):
-        raise TypeError(f"data={data!r} must be a Parity")
+    _checks.instance("data", data, Parity)
+    _checks.instance("kernel", kernel, RotationInvariant)
     if data.agree:
         raise ValueError(f"agree={data.agree} must be 0: bits are uniform")
     d = data.d
@@ -437,9 +444,13 @@ def relu_moments(cosines: ArrayLike, b: ArrayLike) -> np.ndarray:
     array([[0.5, 0. ],
            [0. , 0.5]])
     """
+    b = _checks.real_array("b", b, 1)
     rho = _checks.real_array("cosines", cosines)
-    b = _checks.real_array("b", b)
-
+    if rho.shape != (b.size, b.size) or (abs(rho) > 1 + 1e-9).any():
+        raise ValueError(
+            f"cosines must be correlations, shape {(b.size, b.size)}; got shape {rho.shape}, "
+            f"largest size {abs(rho).max(initial=0.0):g}"
+        )
     moments = np.zeros_like(rho)
     for c in _relu_coefficients(b, _TERMS)[::-1]:  # Horner
         moments = moments * rho + np.outer(c, c)  # eq-ld-moments
@@ -517,6 +528,7 @@ def feature_moments(
     >>> covariance.round(6), cross.round(6), round(second_moment, 6)
     (array([[0.5]]), array([0.5]), 1.0)
     """
+    _checks.one_network("network", network)
     W, b = _checked_layer(network, data)
     degree = _checks.integer("degree", degree, 2, 79)
     link, r = additive(data)
@@ -545,8 +557,6 @@ def _checked_layer(network, data):
     if network.d != data.d:
         raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
     W, b = (np.asarray(v, dtype=float) for v in (network.W, network.b))
-    if W.ndim != 2:
-        raise ValueError(f"network is a stack of shape {W.shape[:-2]}; give one of them")
     if not W.any(axis=1).all():
         raise ValueError("W has a zero row; every neuron needs a direction")
     return W, b
@@ -576,6 +586,7 @@ def feature_spectrum(network: Any, data: SingleIndex | MultiIndex, *, degree: in
     ValueError
         If no neuron is open, or the link has kinks that it does not declare.
     """
+    _checks.one_network("network", network)
     covariance, cross, whole = feature_moments(network, data, degree=degree)
     lam, vectors = np.linalg.eigh(covariance)
     if lam[-1] <= 0:

@@ -15,6 +15,7 @@ Sources: Ben Arous, Gheissari & Jagannath 2021 for the rates; Arnaboldi et al. 2
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -102,7 +103,9 @@ def _function(given):
         raise TypeError(
             f"activation={given!r} must be a name, an Activation or Hermite coefficients"
         )
-    c = _checks.real_array("activation", given)
+    c = _checks.real_array("activation", given, 1)
+    if not c.size:
+        raise ValueError(f"activation={given!r} must hold at least one Hermite coefficient")
     slope = c[1:] * np.sqrt(np.arange(1, c.size))  # He_k' = k He_{k-1}
     return as_link(c), as_link(slope if slope.size else [0.0]), ()
 
@@ -215,14 +218,20 @@ def _moments(config, cosine):
     # two nodes are exact for what is linear in the noise; later passes need more
     noise = nodes(n_nodes=2 if config.reuse == 1 else 20) if config.noise else ((0.0,), (1.0,))
     first, second = 0.0, 0.0
-    for e, in_e in zip(*noise, strict=True):
-        y, at, total = f(v) + config.noise * e, z, 0.0
-        for _ in range(config.reuse):
-            pull = factor(y, at)
-            total = total + pull
-            at = at + config.eta * config.d * pull
-        first += in_e * np.sum(weight * total * (v - cosine * z))
-        second += in_e * np.sum(weight * total**2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for e, in_e in zip(*noise, strict=True):
+            y, at, total = f(v) + config.noise * e, z, 0.0
+            for _ in range(config.reuse):
+                pull = factor(y, at)
+                total = total + pull
+                at = at + config.eta * config.d * pull
+            first += in_e * np.sum(weight * total * (v - cosine * z))
+            second += in_e * np.sum(weight * total**2)
+    if not math.isfinite(first + second):
+        raise ValueError(
+            f"eta={config.eta} and reuse={config.reuse} are too large: the passes on a sample "
+            "run away"
+        )
     return first, second
 
 
@@ -264,6 +273,7 @@ def drift(config: OnlineSGD, cosine: ArrayLike) -> np.ndarray:
     >>> drift(OnlineSGD(d=10**6, link="he2", eta=1e-9), [0.5, -0.5]).round(12)
     array([ 7.49e-10, -7.49e-10])
     """
+    _checks.instance("config", config, OnlineSGD)
     cosine = _cosines("cosine", cosine)
     _check_quadrature(config)
     return np.reshape([_drift(config, c) for c in cosine.flat], cosine.shape)[()]
@@ -297,6 +307,7 @@ def ode(config: OnlineSGD, start: float, steps: ArrayLike) -> np.ndarray:
     >>> ode(OnlineSGD(d=100, link="he1", eta=1e-3), 0.0, [0, 1000]).round(3)  # below tanh(1)
     array([0.   , 0.747])
     """
+    _checks.instance("config", config, OnlineSGD)
     start = float(_cosines("start", start))
     steps = _checks.real_array("steps", steps, minimum=0)
     if steps.ndim != 1 or not steps.size or (np.diff(steps) < 0).any():
@@ -307,15 +318,17 @@ def ode(config: OnlineSGD, start: float, steps: ArrayLike) -> np.ndarray:
 
     from scipy.integrate import solve_ivp  # slow to load
 
-    found = solve_ivp(
-        lambda _, c: [_drift(config, float(np.clip(c[0], -1, 1)))],  # eq-fe-ode
-        (0.0, steps[-1]),
-        [start],
-        method="LSODA",
-        t_eval=steps,
-        rtol=1e-8,
-        atol=1e-10 * (abs(start) or 1.0),  # a small start is to be grown, not lost
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "lsoda:")  # it is raised below
+        found = solve_ivp(
+            lambda _, c: [_drift(config, float(np.clip(c[0], -1, 1)))],  # eq-fe-ode
+            (0.0, steps[-1]),
+            [start],
+            method="LSODA",
+            t_eval=steps,
+            rtol=1e-8,
+            atol=1e-10 * (abs(start) or 1.0),  # a small start is to be grown, not lost
+        )
     if not found.success:
         raise RuntimeError(f"no solution of the equation for {config}: {found.message}")
     return found.y[0]
@@ -333,11 +346,17 @@ def ode_time(config: OnlineSGD, level: float, start: float) -> float:
     level, start : float
         Cosines, between -1 and 1.
 
+    Warns
+    -----
+    ConvergenceWarning
+        If the integral does not converge, as where the drift all but vanishes on the way.
+
     Examples
     --------
     >>> round(ode_time(OnlineSGD(d=100, link="he3", eta=1e-8), 0.5, 0.1) * 1e-8, 2)
     2.82
     """
+    _checks.instance("config", config, OnlineSGD)
     level, start = float(_cosines("level", level)), float(_cosines("start", start))
     _check_quadrature(config)
     if start >= level:
@@ -352,11 +371,14 @@ def ode_time(config: OnlineSGD, level: float, start: float) -> float:
     ends = np.arcsinh(np.array([start, level]) / 1e-3)
     if any(rate(u) <= 0 for u in np.linspace(*ends, 100)):
         return math.inf
-    time = quad(  # eq-fe-times
+    time, *_, unsure = quad(  # eq-fe-times
         lambda u: 1e-3 * math.cosh(u) / max(rate(u), 1e-300),
         *ends,
         epsabs=0,
         epsrel=1e-6,
         limit=200,
-    )[0]
+        full_output=True,
+    )
+    if isinstance(unsure, str):
+        _checks.warn_convergence(f"the time of {config} is not certain: {unsure}")
     return time / config.eta

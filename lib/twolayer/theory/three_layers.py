@@ -168,9 +168,12 @@ def _orthonormal(p, d, rank, degree):
     v = centre[0] + off[0] * p
     q = [np.ones_like(v)]
     before = np.zeros_like(v)
-    for k in range(degree):
-        q.append(((v - centre[k]) * q[-1] - before) / off[k])
-        before = off[k] * q[-2]
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(degree):
+            q.append(((v - centre[k]) * q[-1] - before) / off[k])
+            before = off[k] * q[-2]
+    if not np.isfinite(q[-1]).all():
+        raise ValueError(f"p is too large: its polynomials up to degree={degree} overflow")
     return np.stack(q)
 
 
@@ -311,8 +314,7 @@ def rank_correlation(
 
 
 def _checked(config):
-    if not isinstance(config, QuadraticFeature):
-        raise TypeError(f"config={config!r} must be a QuadraticFeature")
+    _checks.instance("config", config, QuadraticFeature)
     return config
 
 
@@ -467,6 +469,7 @@ def kernel_spectrum_of(config: QuadraticFeature, kernel: RotationInvariant) -> S
     >>> spectrum.degrees[:4].astype(int).tolist(), spectrum.second_moment[:4].round(3).tolist()
     ([0, 1, 2, 4], [0.0, 0.0, 0.5, 0.5])
     """
+    _checks.instance("kernel", kernel, RotationInvariant)
     config = _checked(config)
     k = len(config.coefficients)
     any_target = SingleIndex(config.d, (0.0, 1.0), config.noise, inputs="sphere")

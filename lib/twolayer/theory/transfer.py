@@ -70,12 +70,10 @@ class FrozenFeatures:
 
     def __post_init__(self) -> None:
         network, data = self.network, self.data
+        _checks.one_network("network", network)
         if network.activation.name != "relu":
             raise TypeError(f"activation={network.activation.name!r} must be 'relu'")
-        if not isinstance(data, SingleIndex):
-            raise TypeError(f"data={data!r} must be a SingleIndex")
-        if np.ndim(network.W) != 2:
-            raise ValueError(f"network is a stack of shape {network.W.shape[:-2]}; give one of it")
+        _checks.instance("data", data, SingleIndex)
         if network.d != data.d:
             raise ValueError(f"data.d={data.d} must be the network's d={network.d}")
         _checks.positive_int("n_nodes", self.n_nodes)

@@ -46,6 +46,7 @@ def degree_curves(
     >>> bool(np.isclose(errors.sum(), learning_curve(two, 200, 1e-3)))
     True
     """
+    _checks.instance("spectrum", spectrum, Spectrum)
     whole = learning_curve(spectrum, n, ridge) + spectrum.noise  # also checks n and ridge
     each = np.asarray(whole / _checks.real_array("n", n))[..., None]
     kappa = np.asarray(effective_ridge(spectrum, n, ridge))[..., None]
