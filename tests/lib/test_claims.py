@@ -4,6 +4,7 @@ import math
 import nbformat
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from twolayer.lab.claims import MIME, Claims, read, verdict
 
@@ -29,14 +30,28 @@ def test_relations(relation, measured, holds):
             table.verify()
 
 
-def test_tolerance_is_three_standard_errors_and_the_slack():
+def test_a_margin_is_three_standard_errors_and_the_slack():
     table = Claims()
-    table.add("c", "s", 0.0, [1.0, 3.0, 5.0], slack=0.5, why="O(1/d)")
+    table.add("c", "s", 0.0, [1.0, 3.0, 5.0], slack=0.5, why="O(1/d)", relation="<")
     row = table.rows[0]
     assert row.measured == 3
     assert row.standard_error == pytest.approx(2 / math.sqrt(3))
     assert row.tolerance == pytest.approx(0.5 + 6 / math.sqrt(3))
     assert row.why == "3 s.e. + O(1/d)"
+
+
+@pytest.mark.parametrize(("relation", "outside"), [("=", 2 * ndtr(-3)), ("<=", ndtr(-3))])
+@pytest.mark.parametrize("seeds", [3, 6, 20, 1000])
+def test_what_is_true_fails_as_rarely_over_few_seeds_as_over_many(seeds, relation, outside):
+    """Draws of which the claim is just true, in many tables: the normal law's share fails."""
+    draws, fails = np.random.default_rng(seeds).standard_normal((20_000, seeds)), 0
+    table = Claims()
+    for draw in draws:
+        table.add("c", "s", 0.0, draw, relation=relation)
+    fails = np.mean([not row.holds for row in table.rows])
+    assert fails == pytest.approx(outside, abs=4 * (outside / len(draws)) ** 0.5)
+    wide = {3: "19 s.e.", 6: "5.5 s.e.", 20: "3.4 s.e.", 1000: "3 s.e."}
+    assert table.rows[0].why == wide[seeds]
 
 
 def test_nan_never_holds():
@@ -71,13 +86,13 @@ def test_bad_rows(change, words):
 def test_a_failing_claim_is_shown_with_its_numbers():
     table = Claims()
     table.add("good", "s", 1.0, 1.0)
-    table.add("the sky is green", "s", 1.0, [2.0, 2.5], slack=0.1, why="O(1/d)", relation="<=")
+    table.add("the sky is green", "s", 1.0, [2.0, 2.5], slack=0.1, why="O(1/d)", relation="<")
     with pytest.raises(AssertionError) as error:
         table.verify()
     assert str(error.value).splitlines() == [
         "claims: 1 of 2 do not hold",
         "  does not hold: the sky is green",
-        "    predicted <= 1, measured 2.25 ± 0.25, tolerance 0.85 (3 s.e. + O(1/d))",
+        "    predicted < 1, measured 2.25 ± 0.25, tolerance 0.85 (3 s.e. + O(1/d))",
     ]
 
 
@@ -132,7 +147,15 @@ def test_the_table_of_an_executed_notebook_is_read_back(tmp_path):
 def test_tensors_are_numbers_too():
     torch = pytest.importorskip("torch")
     claims, values = Claims(), torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
-    claims.add("a mean", "here", torch.tensor(2.0), values, slack=torch.tensor(0.5), why="a half")
+    claims.add(
+        "a mean",
+        "here",
+        torch.tensor(2.0),
+        values,
+        slack=torch.tensor(0.5),
+        why="a half",
+        relation=">",
+    )
     claims.add("a number", "here", 2, values.mean())
     assert claims.rows[0].measured == 2
     assert claims.rows[0].tolerance == pytest.approx(0.5 + 3 / 3**0.5)
