@@ -18,6 +18,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import types
 
 import jupytext
@@ -143,11 +144,37 @@ def table(path, roots):
         yield name(path), "the page runs to its end", "fixed", len(kept), whole
 
 
+def below(lines):
+    """Those that hold less often than they should."""
+    return [line for line in lines if line[-1] < LEAST * line[-2]]
+
+
+def store(lines):
+    """Write the table, with the day on which the newest of its runs ended."""
+    ended = max(place.stat().st_mtime for place in KEPT.rglob("*.json"))
+    half = TABLE.with_suffix(".part")
+    with half.open("w", encoding="utf-8", newline="") as file:
+        file.write(f"# make robust, {time.strftime('%Y-%m-%d', time.gmtime(ended))}\n")
+        csv.writer(file, lineterminator="\n").writerows([HEAD, *lines])
+    os.replace(half, TABLE)
+
+
+def stored():
+    """The day and the lines of the stored table; an empty text and none where there is no table."""
+    if not TABLE.exists():
+        return "", []
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        day = file.readline().strip().rpartition(" ")[2]
+        lines = [
+            (*words, int(roots), int(holds)) for *words, roots, holds in list(csv.reader(file))[1:]
+        ]
+    return day, lines
+
+
 def report(lines):
     """Print what holds less often than it should, and the rate over all claims."""
-    for page, claim, _, roots, holds in lines:
-        if holds < LEAST * roots:
-            print(f"{holds:3d} of {roots}: {page}: {claim}")
+    for page, claim, _, roots, holds in below(lines):
+        print(f"{holds:3d} of {roots}: {page}: {claim}")
     for kinds, words in (({"drawn"}, "that seeds move"), ({"drawn", "fixed"}, "in all")):
         mine = [(holds, roots) for *_, kind, roots, holds in lines if kind in kinds]
         held, total = (sum(column) for column in zip(*mine, strict=True)) if mine else (0, 0)
@@ -177,14 +204,11 @@ def main(arguments=None):
                 sys.exit("interrupted: what finished is kept; the same command goes on from there")
     lines = [line for path in sources for line in table(path, roots)]
     if not options.pages:
-        half = TABLE.with_suffix(".part")
-        with half.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([HEAD, *lines])
-        os.replace(half, TABLE)
+        store(lines)
     report(lines)
     for words in failed:
         print(words, file=sys.stderr)
-    return int(bool(failed) or any(holds < LEAST * roots for *_, roots, holds in lines))
+    return int(bool(failed or below(lines)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import re
 
 import chapters
 import pytest
+import robust
 import scorecard
 import scorecard_page
 
@@ -71,6 +72,26 @@ def test_a_chapter_counts_all_its_pages(monkeypatch, tmp_path):
     text, found = scorecard_page.entry(4, pages, ["a", None])
     assert "no current results" in text
     assert found == []
+
+
+def test_fresh_roots_stand_below_their_chapter(monkeypatch, tmp_path):
+    monkeypatch.setattr(robust, "TABLE", tmp_path / "robust.csv")
+    monkeypatch.setattr(robust, "KEPT", tmp_path)
+    monkeypatch.setattr(scorecard_page.chapters, "name", lambda page: f"p/{page.stem}")
+    assert robust.stored() == ("", [])
+    (tmp_path / "1.json").touch()
+    lines = [("p/two", "a, <b>", "drawn", 20, 18), ("p/two", "c", "fixed", 20, 20)]
+    robust.store([*lines, ("p/three", "d", "drawn", 20, 19)])
+    day, found = robust.stored()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", day)
+    assert found[:2] == lines
+    text = scorecard_page.under_roots([tmp_path / "two.md"], found)
+    assert text == (
+        "<p>Under 20 fresh roots: 95.0 % of 40 runs hold.</p>"
+        "<ul><li>a, &lt;b&gt;: 18 of 20</li></ul>"
+    )
+    assert scorecard_page.under_roots([tmp_path / "four.md"], found) == ""
+    assert scorecard_page.rate(found) == "95.0 % of 60"
 
 
 @pytest.mark.built
