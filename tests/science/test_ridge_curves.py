@@ -206,7 +206,7 @@ def test_zero_power_is_allowed():
 def test_bad_samples_and_ridges():
     s = Spectrum([1.0], [5], [1.0])
     for law in (optimal_curve, optimal_ridge, lambda s, n: learning_curve(s, n, 1.0)):
-        with pytest.raises(ValueError, match="n must be finite and > 0, got 0"):
+        with pytest.raises(ValueError, match="n must be finite and >= 1e-50, got 0"):
             law(s, [5, 0])
         with pytest.raises(TypeError, match="n must hold real numbers"):
             law(s, "5")
@@ -343,7 +343,7 @@ def test_random_relu_features_draw_by_draw():
 def test_bad_random_features():
     s = Spectrum([1.0], [5], [1.0])
     for arguments, words in [
-        ((0, 5, 1.0), "n must be finite and > 0, got 0"),
+        ((0, 5, 1.0), "n must be finite and >= 1e-50, got 0"),
         ((5, 0, 1.0), "m must be finite and > 0, got 0"),
         ((5, 5, 0.0), "ridge must be finite and > 0, got 0"),
         ((5, [5, 6], [-1.0, 1.0]), "ridge must be finite and > 0, got -1"),

@@ -9,6 +9,7 @@ from scipy.stats import norm, qmc
 
 from twolayer import activations
 from twolayer.data import as_link
+from twolayer.hermite import between
 from twolayer.simulation.second_step import run
 from twolayer.theory import second_step
 from twolayer.theory.one_step import FirstStep
@@ -248,6 +249,22 @@ def test_gaussian_readouts_by_terms():
 
 
 # --- convergence of the rules
+
+
+@pytest.mark.parametrize("width", [0.5, 1.9, 3.0, 40.0, 1e4])
+@pytest.mark.parametrize("name", ["tanh", "relu", "he3"])
+def test_tables_of_averaged_neurons(name, width):
+    """Against a fine rule; linear interpolation errs by spacing^2 / 8 of the second derivative."""
+    activation = activations.get(name)
+    u = np.linspace(-9, 9, 40)[:, None] * max(1.0, width)
+    table = second_step._Table(activation, width, float(u.max()) + 0.1)
+    cuts = np.union1d(np.linspace(-8, 8, 40), 0.0)
+    xi, w = between((cuts - u) / width, 40, reach=8.0)
+    exact = [(part * w).sum(-1) for part in activation.both(u + width * xi)]
+    bend = 1 / (2 * math.pi * min(width, 1.0) ** 2) ** 0.5  # of relu's slope, the sharpest
+    for got, want in zip(table(u[:, 0]), exact, strict=True):
+        error = 0.005**2 / 8 * 4 * bend / min(width, 1.0) * np.abs(want).max()
+        np.testing.assert_allclose(got, want, rtol=0, atol=error)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ __all__ = [
 
 _REACH = 8.0  # of the rules: beyond, not even the sixth power of a cubic counts
 _SPACING = 0.005  # of the tables of averaged neurons, which are interpolated linearly
+_BENDS = (-8.0, -4.0, 0.0, 4.0, 8.0)  # cuts for averages far wider than an activation's bends
 _READOUTS = 20  # nodes of the rule over Gaussian readouts
 
 
@@ -373,13 +374,17 @@ class _Table:
         self.plain = None if width else activation
         if not width:
             return
-        size = min(20_000, 2 + int(reach / _SPACING))
+        wide = max(1.0, width)  # on this scale the means bend
+        size = min(20_000, 2 + int(reach / (_SPACING * wide)))
         grid, self.step = np.linspace(-reach, reach, 2 * size + 1, retstep=True)
         self.reach = reach
-        kinks = (np.asarray(activation.kinks) - grid[:, None]) / width
-        xi, w = between(kinks if activation.kinks else (), 40 + int(24 * width), reach=_REACH)
-        found = activation.both(grid[:, None] + width * xi)
-        self.values = [(part * w).sum(-1) for part in found]
+        cuts = np.array([*(activation.kinks or ()), *(_BENDS if width > 2 else ())])
+        n_nodes, self.values = 40 + int(24 * width if width <= 2 else 0), np.empty((2, len(grid)))
+        for at in range(0, len(grid), 2048):  # to save memory
+            part = grid[at : at + 2048, None]
+            xi, w = between((cuts - part) / width, n_nodes, reach=_REACH)
+            found = activation.both(part + width * xi)
+            self.values[:, at : at + 2048] = [(values * w).sum(-1) for values in found]
 
     def __call__(self, u):
         if self.plain:
