@@ -60,14 +60,16 @@ class Large(SphinxDirective):
     """The stored claim tables, the pages that have none yet, and the tables of chapters."""
 
     def run(self):
-        every, parts, left = [], [], []
+        every, left = [], []
+        groups = {"Larger sizes": [], "More seeds, at the pages' own sizes": []}
         self.env.note_dependency(str(large.FOLDER))
         for path in scorecard.ordered(large.pages()):
             self.env.note_dependency(str(path))
             if large.table(path).exists():
                 self.env.note_dependency(str(large.table(path)))
                 text, rows = entry(path)
-                parts.append(text)
+                more = not set(large.sizes(large.parameters(path))) - {"SEEDS"}
+                list(groups.values())[more].append(text)
                 every += rows
             else:
                 left.append(f"{heading(path)}: at most {large.minutes(path):.0f} minutes")
@@ -77,12 +79,14 @@ class Large(SphinxDirective):
             for stem, (command, _, seconds) in made.items()
             if command.startswith("papermill")
         ]
-        verdict = f"{claims.verdict(every)}, on {len(parts)} of {len(parts) + len(left)} pages."
-        made = nodes.raw("", "".join(parts), format="html")
-        found = [nodes.paragraph("", "", nodes.strong(text=verdict)), made]
-        for title, lines in (("Not run yet", left), ("Tables of the chapters", stored)):
-            if lines:
-                found += [nodes.rubric(title, title), nodes.raw("", listed(lines), format="html")]
+        done = sum(map(len, groups.values()))
+        verdict = f"{claims.verdict(every)}, on {done} of {done + len(left)} pages."
+        found = [nodes.paragraph("", "", nodes.strong(text=verdict))]
+        parts = {title: "".join(texts) for title, texts in groups.items()}
+        parts |= {"Not run yet": listed(left), "Tables of the chapters": listed(stored)}
+        for title, text in parts.items():
+            if title in groups or "<li>" in text:
+                found += [nodes.rubric(title, title), nodes.raw("", text, format="html")]
         return found
 
 
