@@ -8,10 +8,10 @@ import torch
 from scipy import stats
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
-from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network import MLPClassifier, MLPRegressor
 from torch import nn
 
-from twolayer.coordinates import CoordCheck, coord_check, movement
+from twolayer.coordinates import CoordCheck, coord_check, movement, untrained
 from twolayer.kernels import empirical_ntk
 from twolayer.network import TwoLayer
 
@@ -126,7 +126,104 @@ def test_modules_are_left_as_they_were(rng):
     assert all(p.grad is None for p in model.parameters())
 
 
+class Raw(nn.Module):
+    """Two layers, and a parameter of its own as the readout."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.one, self.two = nn.Linear(D, 5), nn.Linear(5, 7)
+        self.a = nn.Parameter(torch.randn(shape))
+
+    def forward(self, x):
+        return torch.relu(self.two(torch.relu(self.one(x)))) @ self.a
+
+
+class Skip(Net):
+    """A second way to the output, run after the readout."""
+
+    def __init__(self, m):
+        super().__init__(m, 1.0)
+        self.skip = nn.Linear(D, 1)
+
+    def forward(self, x):
+        return super().forward(x) + self.skip(x)
+
+
+@pytest.mark.parametrize("shape", [7, (7, 1)])
+def test_a_readout_that_is_no_layer_is_refused(shape, rng):
+    start = Raw(shape)
+    with pytest.raises(
+        ValueError, match=r"change the output, but not what '.*' takes, the last la"
+    ):
+        movement(start, moved(start, rng), rng.standard_normal((5, D)))
+
+
+def test_the_readout_is_named_where_another_layer_runs_last(rng):
+    x, start = rng.standard_normal((5, D)), Skip(6)
+    end = moved(start, rng)
+    with pytest.raises(
+        ValueError, match=r"'readout.weight'\] change the output, but not what 'skip'"
+    ):
+        movement(start, end, x)
+    found = movement(start, end, x, readout="readout")
+    h, h1 = (v.activation(v.first(torch.tensor(x).float())) for v in (start, end))
+    assert float(found.features) == pytest.approx(((h1 - h).norm() / h.norm()).item(), rel=1e-5)
+    plain = movement(start.double(), end.double(), x, readout="readout").layer.values
+    assert list(plain) == ["first", "readout", "skip"]
+
+
+def test_a_skip_to_the_readout_and_what_does_not_count_are_no_fault(rng):
+    """A part that is not run, a scalar, a norm before the readout, an embedding of positions."""
+
+    class Deep(Net):
+        def __init__(self, m):
+            super().__init__(m, 1.0)
+            self.skip, self.unused = nn.Linear(D, m), nn.Linear(2, 2)
+            self.norm, self.place = nn.LayerNorm(m), nn.Parameter(torch.randn(D))
+            self.scale = nn.Parameter(torch.ones(()))
+
+        def forward(self, x):
+            h = self.norm(self.first(x + self.place) + self.skip(x))
+            return self.scale * self.readout(torch.relu(h))
+
+    start = Deep(6)
+    assert float(movement(start, moved(start, rng), rng.standard_normal((5, D))).features) > 0
+
+
+def test_running_statistics_that_move_are_warned_of(rng):
+    x = torch.tensor(rng.standard_normal((6, D))).float()
+    start = nn.Sequential(nn.Linear(D, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 1))
+    end = copy.deepcopy(start)
+    end(x)  # in training mode: no weight moves
+    with pytest.warns(UserWarning, match=r"\['1.running_mean', '1.running_var'\] have moved"):
+        assert float(movement(start, end, x).features) > 0
+    start[1].eval()  # frozen: stays so
+    movement(start, copy.deepcopy(start), x)
+    assert start.training
+    assert not start[1].training
+
+
 # --- a regressor of scikit-learn
+
+
+def test_untrained_is_the_start_of_the_fit(sample):
+    """One step on all samples is linear in its size: twice that of eta, less that of 2 eta."""
+    given = {"solver": "sgd", "momentum": 0, "batch_size": N, "max_iter": 1, "random_state": 3}
+    ends = [
+        MLPRegressor(hidden_layer_sizes=(6,), learning_rate_init=eta, **given) for eta in (0.1, 0.2)
+    ]
+    with pytest.warns(match="reached"):
+        ends = [model.fit(*sample) for model in ends]
+    model = MLPRegressor(hidden_layer_sizes=(6,), random_state=3, early_stopping=True)
+    start = untrained(model, *sample)
+    for k in range(2):
+        np.testing.assert_allclose(start.coefs_[k], 2 * ends[0].coefs_[k] - ends[1].coefs_[k])
+    assert start.get_params() == model.get_params()
+    assert not hasattr(model, "coefs_")
+    with pytest.raises(TypeError, match="random_state=None must be an integer"):
+        untrained(MLPRegressor(), *sample)
+    with pytest.raises(TypeError, match=r"model=Ridge\(\) must be an MLPRegressor or MLPClass"):
+        untrained(Ridge(), *sample)
 
 
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
@@ -297,7 +394,7 @@ def test_verdicts_at_the_ends(sample):
         return Net(m, 1 / m), 1e-5 * m**2
 
     rng = np.random.default_rng(0)
-    for make, verdict in ((still, "lazy"), (too_fast, "unstable"), (faster, "unstable")):
+    for make, verdict in ((still, "lazy"), (too_fast, "unstable"), (faster, "growing")):
         check = coord_check(make, WIDTHS[:3], *sample, steps=15, rng=rng, seeds=2)
         assert check.verdict == verdict
 
@@ -310,9 +407,112 @@ def test_verdicts_at_the_ends(sample):
     assert few.verdict == "undecided"
 
 
+def test_losses_are_kept_and_a_rise_is_unstable(sample):
+    """By hand, before and after; a step size at which the loss rises though features stay."""
+    x, y = sample
+    made, seen = [], []
+
+    def make(m):
+        model, eta = ntk(m)
+        made.append(copy.deepcopy(model))
+        return model, eta
+
+    def score(model):
+        seen.append(model)
+        return 0.0
+
+    def losses(models):
+        with torch.no_grad():
+            f = [v(torch.tensor(x).float())[:, 0].numpy() for v in models]
+        return [np.mean((v - y) ** 2) for v in f]
+
+    given = {"rng": np.random.default_rng(0), "seeds": 2}
+    check = coord_check(make, WIDTHS[:3], x, y, steps=4, score=score, **given)
+    for found, want in ((check.table.loss_start, made), (check.table.loss_end, seen)):
+        found = found.transpose("width", "seed").values.ravel()
+        np.testing.assert_allclose(found, losses(want), rtol=1e-5)
+    assert (check.table.loss_end < check.table.loss_start).all()
+    assert not {"loss_start", "loss_end"} & set(check.powers.index.get_level_values(0))
+    words = str(check)
+    for key in ("features", "kernel", "left", "loss_start", "loss_end"):
+        mean = float(check.table[key].mean("seed").sel(width=64))
+        row = next(v for v in words.split("mean over seeds")[1].splitlines() if v.startswith(key))
+        assert f"{mean:.3g}" in row
+
+    def overshot(m):
+        model, _ = mean_field(m)
+        return model, torch.optim.SGD([model.readout.weight], 10.0 * m)
+
+    check = coord_check(overshot, WIDTHS[:3], x, y, steps=1, **given)
+    assert (check.table.loss_end > check.table.loss_start).any()
+    assert check.verdict == "unstable"
+
+
+def test_a_loop_of_your_own_is_the_same_as_steps(sample):
+    x, y = sample
+    inputs, goal = torch.tensor(x).float(), torch.tensor(y).float()
+
+    def train(model, optimiser):
+        for _ in range(3):
+            optimiser.zero_grad()
+            (model(inputs)[:, 0] - goal).square().mean().backward()
+            optimiser.step()
+
+    given = [{"steps": 3}, {"train": train}]
+    tables = [
+        coord_check(ntk, WIDTHS[:3], x, y, rng=np.random.default_rng(0), **how).table
+        for how in given
+    ]
+    assert tables[0].identical(tables[1])
+
+
+def test_lbfgs_has_its_closure(sample):
+    def make(m):
+        model = Net(m, m**-0.5)
+        return model, torch.optim.LBFGS(model.parameters(), lr=0.1, max_iter=4)
+
+    check = coord_check(make, WIDTHS[:3], *sample, steps=2, rng=np.random.default_rng(0), seeds=2)
+    assert (check.table.loss_end < 0.8 * check.table.loss_start).all()
+
+
+def test_whole_numbers_without_a_loss_are_numbers(sample):
+    x, signs = sample[0], np.where(sample[1] > 0, 1, -1)
+    given = {"steps": 2, "seeds": 2}
+    tables = [
+        coord_check(ntk, WIDTHS[:3], x, y, rng=np.random.default_rng(0), **given).table
+        for y in (signs, signs.astype(float), signs[:, None])
+    ]
+    assert tables[0].identical(tables[1])
+    np.testing.assert_allclose(tables[2].loss_end, tables[0].loss_end, rtol=1e-5)
+
+
+def test_a_classifier(rng):
+    x = rng.standard_normal((N, D))
+    y = np.digitize(x[:, 0], [-0.5, 0.5])
+
+    def make(m):
+        return MLPClassifier((m,), learning_rate_init=0.02)
+
+    check = coord_check(make, [8, 16, 32], x, y, steps=20, rng=rng, seeds=2)
+    assert (check.table.loss_end < check.table.loss_start).all()
+    assert check.table.loss_start.values == pytest.approx(np.log(3), rel=0.5)
+    with pytest.raises(TypeError, match=r"train is for modules; make\(8\) gave a MLPClassifier"):
+        coord_check(make, [8, 16, 32], x, y, train=print, rng=rng)
+
+
+class Flat(Net):
+    def forward(self, x):
+        return super().forward(x)[:, 0]
+
+
+def flat(m):
+    return Flat(m, 1.0), 0.1
+
+
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
+        ({"readout": "last"}, ValueError, "readout='last' is unknown; allowed: 'first', 'readout'"),
         ({"widths": [4, 8]}, ValueError, r"widths=\[4, 8\] must be three or more, ascending"),
         ({"widths": [4, 16, 8]}, ValueError, "must be three or more, ascending"),
         ({"widths": [4, 8.5, 16]}, TypeError, "widths=8.5 must be a positive integer"),
@@ -321,7 +521,42 @@ def test_verdicts_at_the_ends(sample):
         ({"rng": 0}, TypeError, "rng=0 must be a numpy.random.Generator"),
         ({"y": [1.0]}, ValueError, "x has 5 rows and y has 1"),
         ({"make": lambda m: Ridge()}, TypeError, r"make\(4\) gave a Ridge; it must give a torch"),
-        ({"make": lambda m: Net(m, 1)}, TypeError, "the step size beside the module=None must be"),
+        (
+            {"make": lambda m: Net(m, 1)},
+            TypeError,
+            r"make\(4\) gave a Net alone; a module comes wi",
+        ),
+        (
+            {"make": lambda m: (Net(m, 1), "0.1")},
+            TypeError,
+            "the step size beside the module='0.1' ",
+        ),
+        (
+            {"make": lambda m: (Net(m, 1), torch.optim.SGD(Net(m, 1).parameters()))},
+            ValueError,
+            r"the optimiser that make\(4\) gave holds no parameter of its module",
+        ),
+        (
+            {"make": lambda m: (Net(m, 1), torch.optim.SGD(Net(m, 1).parameters(), 0.0))},
+            ValueError,
+            "holds no parameter",
+        ),
+        ({"y": np.ones((5, 2))}, ValueError, r"y has shape \(5, 2\); it must be that of the outp"),
+        ({"make": flat, "y": np.ones((5, 1))}, ValueError, r"y has shape \(5, 1\); it must be tha"),
+        (
+            {"make": flat, "y": np.ones((5, 1)), "loss": nn.functional.l1_loss},
+            ValueError,
+            r"y has shape \(5, 1\); it must be that of the outputs, \(5,\)",
+        ),
+        ({"x": np.ones((0, D)), "y": []}, ValueError, "x has 0 rows and y has 0"),
+        ({"x": np.ones(5)}, ValueError, r"x has shape \(5,\); it must be \(k, ...\)"),
+        ({"steps": None}, TypeError, "steps=None and train=None: give one of them"),
+        ({"train": print}, TypeError, "steps=1 and train=.*: give one of them"),
+        (
+            {"make": lambda m: MLPRegressor(early_stopping=True)},
+            ValueError,
+            "early_stopping=True must be False",
+        ),
         ({"make": lambda m: (nn.Linear(D, 1), 0.1)}, TypeError, "Linear ran through 1 layers"),
         ({"make": lambda m: (nn.ReLU(), 0.1)}, ValueError, "empty parameter list"),
     ],
@@ -344,5 +579,14 @@ def test_bad_movements():
         movement(Net(3, 1), nn.Sequential(nn.Linear(D, 3), nn.Linear(3, 1)), x)
     with pytest.raises(ValueError, match="rates='W' is unknown; allowed: 'first.weight', 'first.b"):
         movement(Net(3, 1), Net(3, 1), x, rates={"W": 1.0})
+    for rates in ({}, {"first.bias": 0.0}):
+        with pytest.raises(ValueError, match="rates={.*} count no parameter that requires a grad"):
+            movement(Net(3, 1), Net(3, 1), x, rates=rates)
+    with pytest.raises(ValueError, match=r"weights of shape \(4, 4\) in 'first'; start \(3, 4\)"):
+        movement(Net(3, 1), Net(4, 1), x)
+    with pytest.raises(ValueError, match=r"x has shape \(0, 4\); it must be \(k, ...\), with k >="):
+        movement(Net(3, 1), Net(3, 1), x[:0])
+    with pytest.raises(TypeError, match="LSTM gave a tuple; it must give a tensor"):
+        movement(nn.LSTM(D, 3), nn.LSTM(D, 3), x)
     with pytest.raises(ValueError, match=r"rates\['first.bias'\]=-1.0 must be finite and >= 0"):
         movement(Net(3, 1), Net(3, 1), x, rates={"first.bias": -1.0})
