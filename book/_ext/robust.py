@@ -13,6 +13,7 @@ import csv
 import importlib
 import io
 import json
+import linecache
 import os
 import pathlib
 import subprocess
@@ -58,31 +59,49 @@ def prefixed(root):
     return default_rng
 
 
+def begin_with(root):
+    """From now on the seeds of this process, of its sweeps and of its generators, begin so."""
+    import numpy as np
+
+    sweeps = importlib.import_module("twolayer.lab.sweep")
+    seeds_of = sweeps._seeds_of
+    sweeps._seeds_of = lambda *args: [root, *seeds_of(*args)]
+    np.random.default_rng = prefixed(root)
+
+
+def pass_on(root, folder):
+    """Scripts that a page starts begin with the root, too (workers are given their seeds)."""
+    lines = f"if sys.orig_argv[-1].endswith('.py'):\n    import robust; robust.begin_with({root})\n"
+    (folder / "sitecustomize.py").write_text("import sys\n" + lines)
+    paths = [str(folder), str(pathlib.Path(__file__).parent), os.environ.get("PYTHONPATH")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
+
+
 def rows_under(path, root):
     """Run a page's cells under a root: its claims as rows, and the error that stopped it."""
     import matplotlib as mpl
-    import numpy as np
 
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
     from twolayer.lab import claims
 
-    sweeps = importlib.import_module("twolayer.lab.sweep")
-    seeds_of = sweeps._seeds_of
-    sweeps._seeds_of = lambda *args: [root, *seeds_of(*args)]
-    np.random.default_rng = prefixed(root)
+    begin_with(root)
+    pass_on(root, pathlib.Path(os.environ["TWOLAYER_CACHE"]))
     found = []
     claims.Claims.verify = lambda table: found.extend(table.rows)
     sys.modules["__main__"] = page = types.ModuleType("__main__")  # where its functions are found
+    sys.argv[0] = "-c"  # a program without a file: only then its results may be kept
     space, error = vars(page), None
     os.chdir(path.parent)
     for index, cell in enumerate(jupytext.read(path).cells):
         if cell.cell_type != "code":
             continue
+        file, lines = f"{name(path)}, cell {index}", cell.source.splitlines(keepends=True)
+        linecache.cache[file] = len(cell.source), None, lines, file  # for `inspect.getsource`
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                exec(compile(cell.source, f"{name(path)}, cell {index}", "exec"), space)
+                exec(compile(cell.source, file, "exec"), space)
         except Exception as why:
             error = f"cell {index}: {type(why).__name__}: {why}"
             break
