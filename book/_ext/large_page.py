@@ -60,16 +60,15 @@ class Large(SphinxDirective):
     """The stored claim tables, the pages that have none yet, and the tables of chapters."""
 
     def run(self):
-        every, left = [], []
-        groups = {"Larger sizes": [], "More seeds, at the pages' own sizes": []}
+        every, larger, seeds, left = [], [], [], []
         self.env.note_dependency(str(large.FOLDER))
         for path in scorecard.ordered(large.pages()):
             self.env.note_dependency(str(path))
             if large.table(path).exists():
                 self.env.note_dependency(str(large.table(path)))
                 text, rows = entry(path)
-                more = not set(large.sizes(large.parameters(path))) - {"SEEDS"}
-                list(groups.values())[more].append(text)
+                only = set(large.sizes(large.parameters(path))) == {"SEEDS"}
+                (seeds if only else larger).append(text)
                 every += rows
             else:
                 left.append(f"{heading(path)}: at most {large.minutes(path):.0f} minutes")
@@ -79,13 +78,17 @@ class Large(SphinxDirective):
             for stem, (command, _, seconds) in made.items()
             if command.startswith("papermill")
         ]
-        done = sum(map(len, groups.values()))
+        done = len(larger) + len(seeds)
         verdict = f"{claims.verdict(every)}, on {done} of {done + len(left)} pages."
         found = [nodes.paragraph("", "", nodes.strong(text=verdict))]
-        parts = {title: "".join(texts) for title, texts in groups.items()}
-        parts |= {"Not run yet": listed(left), "Tables of the chapters": listed(stored)}
+        parts = {
+            "Larger sizes": "".join(larger),
+            "More seeds, at the pages' own sizes": "".join(seeds),
+            "Not run yet": listed(left) if left else "",
+            "Tables of the chapters": listed(stored),
+        }
         for title, text in parts.items():
-            if title in groups or "<li>" in text:
+            if text:
                 found += [nodes.rubric(title, title), nodes.raw("", text, format="html")]
         return found
 

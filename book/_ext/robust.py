@@ -27,6 +27,8 @@ from chapters import ROOT, chapters, key, name
 from scorecard import claiming, ordered
 from tqdm import tqdm
 
+from twolayer.lab._files import write
+
 KEPT, TABLE = ROOT / "_build" / "robust", ROOT / "book" / "robust.csv"
 HEAD = ("page", "claim", "kind", "roots", "holds")
 ROOTS, LEAST = 20, 0.95
@@ -133,9 +135,7 @@ def run(path, root):
     if done.returncode:
         raise RuntimeError(f"{name(path)} under root {root}:\n{done.stderr[-2000:]}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    half = out.with_suffix(".part")
-    half.write_text(json.dumps({"key": today, **json.loads(done.stdout)}), "utf-8")
-    os.replace(half, out)
+    write(out, json.dumps({"key": today, **json.loads(done.stdout)}))
 
 
 def named(rows):
@@ -171,11 +171,10 @@ def below(lines):
 def store(lines):
     """Write the table, with the day on which the newest of its runs ended."""
     ended = max(place.stat().st_mtime for place in KEPT.rglob("*.json"))
-    half = TABLE.with_suffix(".part")
-    with half.open("w", encoding="utf-8", newline="") as file:
-        file.write(f"# make robust, {time.strftime('%Y-%m-%d', time.gmtime(ended))}\n")
-        csv.writer(file, lineterminator="\n").writerows([HEAD, *lines])
-    os.replace(half, TABLE)
+    text = io.StringIO(f"# make robust, {time.strftime('%Y-%m-%d', time.gmtime(ended))}\n")
+    text.seek(0, io.SEEK_END)
+    csv.writer(text, lineterminator="\n").writerows([HEAD, *lines])
+    write(TABLE, text.getvalue())
 
 
 def stored():
